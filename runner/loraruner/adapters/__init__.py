@@ -1,0 +1,1 @@
+"""LoRA injection, export formats and the proof that an exported file works."""

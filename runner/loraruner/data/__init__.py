@@ -1,0 +1,1 @@
+"""Data sets in local folders: archives, pictures, rows. No torch, no network."""

@@ -1,0 +1,71 @@
+"""What a scan of a data set finds: usable samples, and the bad ones with the reason."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from loraruner.errors import DataInvalid
+
+Sample = TypeVar("Sample")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One sample that cannot be used: its name (relative path, or ``file:line``) and one reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture with its caption. ``id`` is the relative path, ``sha256`` that of the file's bytes."""
+
+    id: str
+    path: Path
+    caption: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation: role ``system`` | ``user`` | ``assistant``."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text sample. ``id`` is ``file:line``.
+
+    ``messages`` when the row is a conversation or an instruction (assistant turns are trained), else ``text`` with
+    ``prompt`` before it: the completion ``text`` is trained, ``prompt`` never.
+    """
+
+    id: str
+    text: str = ""
+    prompt: str = ""
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scan(Generic[Sample]):
+    """Usable samples in a fixed order (sorted by id) and the skipped ones."""
+
+    samples: tuple[Sample, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def require_usable(scan: Scan[Sample], max_bad_fraction: float, source: str) -> None:
+    """Raise DataInvalid (65) when nothing is usable or too large a share is bad; names the first bad ones."""
+    bad, total = len(scan.skipped), len(scan.samples) + len(scan.skipped)
+    first = "; ".join(f"{s.name}: {s.reason}" for s in scan.skipped[:3])
+    if not scan.samples:
+        detail = f" ({bad} skipped, first: {first})" if bad else " (nothing that looks like a sample was found)"
+        raise DataInvalid(f"{source}: no usable sample{detail}; check $.data.uri and $.data.metadata")
+    if bad > max_bad_fraction * total:
+        raise DataInvalid(
+            f"{source}: {bad} of {total} samples are bad, more than $.data.max_bad_fraction = {max_bad_fraction:g} "
+            f"allows (first: {first}); mend them or raise the limit"
+        )

@@ -1,0 +1,1 @@
+"""What has been published, read from the store."""

@@ -1,0 +1,1 @@
+"""Model card and report page of a version."""

@@ -1,0 +1,133 @@
+"""The typed form of a job: frozen dataclasses that own every default.
+
+``schemas/job.schema.json`` documents the same defaults; a test proves that both agree.
+After ``spec.load`` nobody checks a field again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TASKS = ("text-to-image", "text-generation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The frozen base model."""
+
+    base: str
+    sha256: str | None = None
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The training samples."""
+
+    uri: str
+    metadata: str | None = None
+    sha256: str | None = None
+    max_bad_fraction: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Shape and place of the adapter; the trained scale is ``alpha / rank``."""
+
+    rank: int = 8
+    alpha: float = 8.0
+    dropout: float = 0.0
+    targets: str | tuple[str, ...] = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The loop. Exactly one of ``epochs`` and ``max_steps`` is set once the job is loaded."""
+
+    epochs: int | None = 10
+    max_steps: int | None = None
+    batch_size: int = 4
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 2e-4
+    lr_scheduler: str = "cosine"
+    warmup_steps: int = 0
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    precision: str = "auto"
+    seed: int = 42
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Options of ``text-to-image``."""
+
+    resolution: int = 512
+    sample_steps: int = 25
+    guidance_scale: float = 7.5
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """Options of ``text-generation``."""
+
+    max_length: int = 1024
+    max_new_tokens: int = 64
+    expect_phrases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The held-out measurement, before and after and every ``every_steps`` (0: only before and after)."""
+
+    fraction: float = 0.0
+    uri: str | None = None
+    general_uri: str | None = None
+    every_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """When state is saved, how much is kept, and what a new attempt starts from."""
+
+    every_steps: int = 100
+    every_s: int = 180
+    keep: int = 2
+    grace_s: int = 100
+    resume: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What is tried on the result, before and after."""
+
+    prompts: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where versions go and in which formats."""
+
+    uri: str
+    version: str = "auto"
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One validated job. ``output.formats`` is filled from the task when the job names none."""
+
+    name: str
+    task: str
+    model: Model
+    data: Data
+    output: Output
+    lora: Lora = field(default_factory=Lora)
+    training: Training = field(default_factory=Training)
+    options: ImageOptions | TextOptions = field(default_factory=ImageOptions)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    sampling: Sampling = field(default_factory=Sampling)
+    labels: dict[str, Any] = field(default_factory=dict)
+    schema: str | None = None  # the job's "$schema", kept for editors only

@@ -1,0 +1,1 @@
+"""One training loop for all families: state, checkpoints, precision, metrics."""

@@ -1,0 +1,1 @@
+"""The job, manifest and status schemas and the starter jobs, shipped as package data."""
