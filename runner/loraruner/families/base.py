@@ -95,6 +95,7 @@ class Trainable(Protocol):
     num_samples: int
     num_evaluation: int  # held-out samples; 0 when there are none
     num_general: int  # samples of general text; 0 for pictures
+    evaluation_repeats: int  # occurrences that evaluation averages over; 1 where the loss draws nothing
 
     def weight(self, index: int) -> float:
         """Weight of training sample ``index`` in the loss (see BatchLoss)."""
@@ -104,8 +105,12 @@ class Trainable(Protocol):
         """Group an epoch's shuffled order into micro-batches, deterministic in ``order`` alone."""
         ...
 
-    def loss(self, indices: Sequence[int], draw: Draw, part: str = "train") -> BatchLoss:
-        """Loss of the samples ``indices`` of ``part`` ("train" | "evaluation" | "general")."""
+    def collate(self, indices: Sequence[int], draw: Draw, part: str = "train") -> Any:
+        """The samples ``indices`` of ``part`` ("train" | "evaluation" | "general") as one batch on the device."""
+        ...
+
+    def loss(self, batch: Any) -> BatchLoss:
+        """Forward pass and loss of what ``collate`` returned."""
         ...
 
 
@@ -114,12 +119,16 @@ class Family(Protocol):
 
     formats: tuple[str, ...]
 
-    def scan(self, spec: Spec, folder: Path) -> Scan[Any]:
-        """Find the samples in a staged data folder; imports no torch."""
+    def scan(self, spec: Spec, path: Path) -> Scan[Any]:
+        """Find the samples in a staged data folder or file; imports no torch."""
         ...
 
     def check_base(self, path: Path) -> None:
         """Refuse a base of another family, pickles, code, cut files: DataInvalid in one sentence; no torch."""
+        ...
+
+    def localize(self, base: Base, cache: Path) -> Base:
+        """The same base in a layout that loads fast, converted once into ``cache`` where needed (GGUF)."""
         ...
 
     def prepare(self, spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runtime) -> Prepared:

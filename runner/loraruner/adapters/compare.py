@@ -1,0 +1,65 @@
+"""The proof that an exported adapter is the trained one: its weight changes and its effect are compared."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from loraruner.errors import IntegrityError
+
+DELTA_TOLERANCE = 1e-4
+EFFECT_TOLERANCE = 1e-3
+
+
+def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Weight change of every module, ``scale * B @ A`` as (out, in), from ``<path>.lora_A.weight`` pairs.
+
+    Convolutions are flattened: A is (r, in, kh, kw), B is (out, r, 1, 1), the result (out, in * kh * kw).
+    """
+    suffix = ".lora_A.weight"
+    paths = [name.removesuffix(suffix) for name in tensors if name.endswith(suffix)]
+    return {
+        path: scale * tensors[f"{path}.lora_B.weight"].flatten(1).float() @ tensors[path + suffix].flatten(1).float()
+        for path in paths
+    }
+
+
+def compare_deltas(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], *, name: str) -> int:
+    """Number of modules, all of whose weight changes agree to 1e-4 of their norm.
+
+    Raises IntegrityError naming the file and the first module that is missing, extra or different.
+    """
+    if not found or expected.keys() != found.keys():
+        odd = sorted(expected.keys() ^ found.keys())
+        raise IntegrityError(
+            f"{name}: holds {len(found)} modules where {len(expected)} were trained (first that differs: "
+            f"{odd[0] if odd else 'none'}); the file is not published"
+        )
+    for path, delta in expected.items():
+        norm = torch.linalg.vector_norm(delta).item()
+        error = torch.linalg.vector_norm(found[path] - delta).item() if found[path].shape == delta.shape else torch.inf
+        if not error <= DELTA_TOLERANCE * norm:
+            raise IntegrityError(
+                f"{name}: the weight change of {path} is off by {error:.3g} (its norm is {norm:.3g}); "
+                "the file is not published"
+            )
+    return len(expected)
+
+
+def compare_outputs(
+    trained: Tensor, loaded: Tensor, base: Tensor, *, name: str, tolerance: float = EFFECT_TOLERANCE
+) -> float:
+    """Largest |loaded - trained|; raises IntegrityError above ``tolerance`` of the adapter's effect on the output.
+
+    The effect is the largest |trained - base|; an adapter without any effect is an error too.
+    """
+    effect = (trained.float() - base.float()).abs().max().item()
+    difference = (loaded.float() - trained.float()).abs().max().item()
+    if not effect > 0.0:
+        raise IntegrityError(f"{name}: the trained adapter does not change the model's output; nothing is published")
+    if not difference <= tolerance * effect:
+        raise IntegrityError(
+            f"{name}: loaded back it differs from the trained adapter by {difference:.3g}, where the adapter's whole "
+            f"effect is {effect:.3g}; the file is not published"
+        )
+    return difference

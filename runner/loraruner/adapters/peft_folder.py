@@ -1,0 +1,99 @@
+"""The PEFT adapter folder: ``adapter_model.safetensors`` and a minimal ``adapter_config.json``.
+
+Keys are ``base_model.model.`` + module path + ``.lora_A.weight`` | ``.lora_B.weight``, no adapter name.
+The config holds only what older versions of PEFT understand too, since they ignore unknown keys, and names
+the base by its URI, never by a local path.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, Unpack
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from loraruner.adapters.compare import low_rank_deltas
+from loraruner.errors import IntegrityError
+from loraruner.files import write_bytes
+
+WEIGHTS_NAME = "adapter_model.safetensors"
+CONFIG_NAME = "adapter_config.json"
+PREFIX = "base_model.model."
+
+
+class PeftFacts(TypedDict):
+    """What a PEFT folder says beside its tensors. The trained scale is ``alpha / rank``."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: Sequence[str]  # layer names or paths; a loader matches them as endings of module paths
+    base_uri: str
+    base_digest: str
+    task_type: str | None  # "CAUSAL_LM" for text; None where PEFT has no word for it
+    notes: NotRequired[Mapping[str, str]]  # more metadata of the safetensors header
+
+
+def write_peft(
+    folder: Path, *, tensors: Mapping[str, Tensor], prefix: str = PREFIX, **facts: Unpack[PeftFacts]
+) -> None:
+    """Write both files; ``tensors`` are keyed by module path. The same arguments give the same bytes."""
+    metadata = {"format": "pt", "base_model_sha256": facts["base_digest"], **facts.get("notes", {})}
+    named = {prefix + name: tensor.contiguous() for name, tensor in tensors.items()}
+    write_bytes(folder / WEIGHTS_NAME, sort_header(save(named, metadata=metadata)))
+    config = json.dumps(_config(facts), indent=2, sort_keys=True) + "\n"
+    write_bytes(folder / CONFIG_NAME, config.encode())
+
+
+def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Tensor]:
+    """Weight change by module path that the two files stand for; IntegrityError for a foreign key."""
+    config = json.loads((folder / CONFIG_NAME).read_bytes())
+    tensors = load_file(folder / WEIGHTS_NAME)
+    foreign = sorted(name for name in tensors if not name.startswith(prefix))
+    if foreign:
+        raise IntegrityError(f"{folder / WEIGHTS_NAME}: {foreign[0]} does not start with {prefix}")
+    named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return low_rank_deltas(named, config["lora_alpha"] / config["r"])
+
+
+def sort_header(file: bytes) -> bytes:
+    """A safetensors file with its metadata sorted by key; ``safetensors`` writes it in a random order."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + file[8 + length :]
+
+
+def _config(facts: PeftFacts) -> dict[str, Any]:
+    name, revision = _hub_name(facts["base_uri"])
+    alpha = facts["alpha"]
+    return {
+        "alpha_pattern": {},
+        "base_model_name_or_path": name,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": int(alpha) if float(alpha).is_integer() else alpha,
+        "lora_dropout": facts["dropout"],
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": facts["rank"],
+        "rank_pattern": {},
+        "revision": revision,
+        "target_modules": sorted(facts["targets"]),
+        "task_type": facts["task_type"],
+        "use_dora": False,
+        "use_rslora": False,
+    }
+
+
+def _hub_name(uri: str) -> tuple[str, str | None]:
+    """``hf://org/name@rev`` as the hub's id and revision; any other URI as it is."""
+    if not uri.startswith("hf://"):
+        return uri, None
+    name, _, revision = uri.removeprefix("hf://").partition("@")
+    return name, revision or None

@@ -1,0 +1,64 @@
+"""Logs and metrics of a run's attempts: sent to the store while it runs, put together for the version."""
+
+import json
+import shutil
+from pathlib import Path
+
+from loraruner.errors import InputMissing
+from loraruner.stores.base import Store
+from loraruner.workspace import RunKeys, Workspace
+
+
+def ship(workspace: Workspace, store: Store, keys: RunKeys, attempt: int) -> None:
+    """Upload what this attempt has logged so far."""
+    folder = workspace.logs(attempt)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        store.upload(path, keys.logs(attempt) + path.relative_to(folder).as_posix())
+
+
+def gather(workspace: Workspace, store: Store, keys: RunKeys, attempt: int) -> None:
+    """Write ``metrics.jsonl``, ``train.log`` and ``tensorboard/`` of all attempts into the version folder.
+
+    Steps that a later attempt did again (everything after the checkpoint it resumed from) count once, the later wins.
+    """
+    for earlier in range(1, attempt):
+        _fetch(workspace.logs(earlier), store, keys.logs(earlier))
+    records: dict[tuple[str, int], str] = {}
+    with (workspace.version / "train.log").open("wb") as log:
+        for number in range(1, attempt + 1):
+            records.update(_records(workspace.metrics(number)))
+            log.write(_bytes(workspace.train_log(number)))
+            if workspace.tensorboard(number).exists():
+                shutil.copytree(workspace.tensorboard(number), workspace.version / "tensorboard", dirs_exist_ok=True)
+    ordered = [records[key] for key in sorted(records, key=lambda key: (key[1], key[0] != "train"))]
+    (workspace.version / "metrics.jsonl").write_text("".join(ordered))
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The records of a ``metrics.jsonl`` file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _fetch(folder: Path, store: Store, prefix: str) -> None:
+    for info in store.list(prefix):
+        path = folder / info.key.removeprefix(prefix)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                store.download(info.key, path)
+            except InputMissing:  # retired between listing and reading: logs are a convenience, not state
+                continue
+
+
+def _records(path: Path) -> dict[tuple[str, int], str]:
+    """Lines by (group, step); a last line that a kill cut short is left out."""
+    found: dict[tuple[str, int], str] = {}
+    for line in _bytes(path).decode().splitlines(keepends=True):
+        if line.endswith("\n"):
+            record = json.loads(line)
+            found[record["group"], record["step"]] = line
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -1,0 +1,240 @@
+"""The stages in order. This module alone knows the order; every stage is safe to repeat."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from loraruner import attempt_logs, export, log, manifest, provenance, publish, runs, samples, stage, trials
+from loraruner.errors import ExitCode, LoraRunerError
+from loraruner.events import Emit, Event, StageStarted
+from loraruner.families import load_family
+from loraruner.families.base import Runtime, Trainable
+from loraruner.files import write_bytes
+from loraruner.report import write_report
+from loraruner.result import RunResult
+from loraruner.settings import Settings
+from loraruner.spec import Spec, to_document
+from loraruner.status import StatusBoard
+from loraruner.stores import open_store
+from loraruner.stores.base import Store
+from loraruner.training.signals import StopSignal
+from loraruner.training.threads import set_thread_environment
+from loraruner.workspace import RunKeys, Workspace, open_workspace, version_prefix
+
+if TYPE_CHECKING:
+    from loraruner.training.attempt import Trained
+
+_LOG = logging.getLogger(__name__)
+STATE_OF = {ExitCode.PREEMPTED: "preempted", ExitCode.DIVERGED: "diverged"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line adds to a job."""
+
+    run_id: str | None = None
+    fresh: bool = False
+    resume_ended: bool = False
+
+
+def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: StopSignal) -> RunResult:
+    """Run a job to a published version, or find that it has been published.
+
+    Raises the errors of ``loraruner.errors``; what was committed until then stays, and the same job resumes.
+    """
+    set_thread_environment()
+    family = load_family(spec.task)
+    inputs = stage.list_inputs(spec, settings)
+    store = open_store(f"{spec.output.uri.rstrip('/')}/{spec.name}", settings)
+    capabilities = store.probe()
+    identity = _choose_run(spec, inputs, request, settings, store)
+    if done := publish.find_published(store, spec.output.version, identity.run_id):
+        _LOG.info("nothing to do: run %s has published version %s", identity.run_id, done.version)
+        return _result(store, done, already=True)
+    with _recorded(spec, store, identity, settings, (emit, stop)) as run:
+        with run.stage("fetch"):
+            staged = stage.fetch(spec, inputs, settings)
+        with run.stage("samples"):
+            opened = samples.open_samples(spec, staged, family, settings.cache)
+            runtime = run.settle_runtime()
+        with run.stage("prepare"):
+            prepared = family.prepare(spec, opened.base, opened.samples, settings.cache / "prepared", runtime)
+        with run.stage("train"):
+            trained = run.train(family.build(spec, opened.base, prepared, runtime), runtime)
+        with run.stage("export"):
+            artifacts = export.export(spec, family, opened.base, trained, run.workspace, run.export_facts(runtime))
+        with run.stage("sample"):
+            tried = trials.try_adapter(spec, family, opened.base, run.workspace, stop.check)
+        with run.stage("report"):
+            made = manifest.Made(opened, runtime, trained, artifacts, tried)
+            document = run.describe(made, staged.data.sha256)
+        with run.stage("publish"):
+            version = publish.reserve(store, spec.output.version, identity.run_id, capabilities)
+            published = publish.publish(store, version, run.workspace.version, document)
+        run.status.set(state="published", version=version, exit_code=int(ExitCode.OK), exit_name="OK")
+    return _result(store, published, already=False)
+
+
+class _Run:
+    """One attempt as the stages see it: where it is, how long each stage took, whom it tells."""
+
+    def __init__(self, spec: Spec, store: Store, identity: runs.Identity, settings: Settings) -> None:
+        self.spec, self.store, self.identity, self.settings = spec, store, identity, settings
+        self.keys = RunKeys(identity.run_id)
+        self.workspace: Workspace = open_workspace(settings.workdir, identity.run_id)
+        self.attempt = runs.claim_attempt(store, identity)
+        self.status = StatusBoard(store, self.keys.status, {"run_id": identity.run_id, "attempt": self.attempt})
+        self.seconds: dict[str, float] = {}
+        self._watchers: tuple[Emit, ...] = (self.status.see,)
+        self._stop = StopSignal()
+
+    def watch(self, emit: Emit, stop: StopSignal) -> None:
+        """Also tell ``emit``, and look at ``stop`` after every stage."""
+        self._watchers, self._stop = (self.status.see, emit), stop
+
+    def emit(self, event: Event) -> None:
+        """Tell all watchers."""
+        for watcher in self._watchers:
+            watcher(event)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Name, time and bound a stage; a signal that came meanwhile ends the run at its end."""
+        log.bind(stage=name)
+        self.emit(StageStarted(name))
+        started = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - started
+        self._stop.check()
+
+    def settle_runtime(self) -> Runtime:
+        """What ``auto`` means for this run, here and in later attempts."""
+        from loraruner.training.runtime import apply_runtime, resolve_runtime
+
+        runtime = runs.settle_runtime(self.store, self.identity, self.spec, resolve_runtime(self.spec))
+        apply_runtime(runtime)
+        return runtime
+
+    def train(self, trainable: Trainable, runtime: Runtime) -> Trained:
+        """Hand the loop its surroundings."""
+        from loraruner.training.attempt import Attempt, train
+
+        identity = {
+            "spec_digest": self.identity.spec_digest,
+            "fingerprint": self.identity.fingerprint,
+            "runtime": asdict(runtime),
+        }
+        attempt = Attempt(
+            number=self.attempt,
+            workspace=self.workspace,
+            store=self.store,
+            keys=self.keys,
+            identity=identity,
+            stop=self._stop,
+            emit=self.emit,
+            ship_logs=self.ship_logs,
+        )
+        return train(self.spec, trainable, runtime, attempt, self.settings)
+
+    def export_facts(self, runtime: Runtime) -> dict[str, str]:
+        """What file headers say about the run."""
+        job = runs.read_job(self.store, self.identity)
+        assert job is not None
+        return {"run_id": self.identity.run_id, "created": job["created"], "precision": runtime.precision}
+
+    def describe(self, made: manifest.Made, data_digest: str) -> dict[str, Any]:
+        """Write job, metrics, logs, bill of materials, card and report into the version folder; the manifest's core."""
+        from loraruner.training.runtime import hardware, peak_memory
+
+        folder = self.workspace.version
+        facts = {
+            "run_id": self.identity.run_id,
+            "attempts": self.attempt,
+            "data_digest": data_digest,
+            "hardware": hardware(),
+            "peak_memory": peak_memory(),
+        }
+        document = manifest.build_manifest(self.spec, made, facts, self.seconds)
+        write_bytes(folder / "job.json", json.dumps(to_document(self.spec), indent=2).encode())
+        write_bytes(folder / "sbom.json", json.dumps(provenance.bill_of_materials(), indent=1).encode())
+        attempt_logs.gather(self.workspace, self.store, self.keys, self.attempt)
+        write_report(folder, document, attempt_logs.read_metrics(folder / "metrics.jsonl"))
+        return document
+
+    def ship_logs(self) -> None:
+        """Upload this attempt's logs."""
+        attempt_logs.ship(self.workspace, self.store, self.keys, self.attempt)
+
+
+@contextmanager
+def _recorded(
+    spec: Spec, store: Store, identity: runs.Identity, settings: Settings, watcher: tuple[Emit, StopSignal]
+) -> Iterator[_Run]:
+    """Log to the run's ``train.log``, keep ``status.json``, and record how it ended; every error is raised again."""
+    run = _Run(spec, store, identity, settings)
+    run.watch(*watcher)
+    handler = log.add_file(run.workspace.train_log(run.attempt), settings.secrets)
+    log.bind(run=identity.run_id, attempt=run.attempt)
+    _LOG.info("run %s, attempt %d", identity.run_id, run.attempt)
+    try:
+        with run.status:
+            try:
+                yield run
+            except LoraRunerError as error:
+                state = STATE_OF.get(error.code, "failed")
+                run.status.set(state=state, exit_code=int(error.code), exit_name=error.code.name, reason=str(error))
+                _LOG.error("%s (%d %s)", error, error.code, error.code.name)
+                raise
+            finally:
+                _ship_quietly(run)
+    finally:
+        log.remove(handler)
+
+
+def _ship_quietly(run: _Run) -> None:
+    """The logs go last; a store that is away must not hide what ended the run."""
+    try:
+        run.ship_logs()
+    except (LoraRunerError, OSError) as error:
+        _LOG.warning("logs were not uploaded: %s", error)
+
+
+def _choose_run(
+    spec: Spec, inputs: dict[str, stage.Input], request: Request, settings: Settings, store: Store
+) -> runs.Identity:
+    """The run that this job is; raises what ended it for good unless ``--continue``."""
+    fingerprints = {pointer: each.fingerprint for pointer, each in inputs.items()}
+    identity = runs.identify(spec, fingerprints, request.run_id or settings.run_id)
+    if request.fresh:
+        return runs.freshen(store, identity)
+    if runs.read_job(store, identity) is None:
+        runs.warn_of_relatives(store, identity)
+    elif not request.resume_ended:
+        runs.refuse_ended(store, identity)
+    return identity
+
+
+def _result(store: Store, published: publish.Published, *, already: bool) -> RunResult:
+    document = published.manifest
+    metrics = document["metrics"]
+    before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
+    return RunResult(
+        name=document["name"],
+        run_id=document["run_id"],
+        version=published.version,
+        uri=f"{store.uri.rstrip('/')}/{version_prefix(published.version)}",
+        already_published=already,
+        attempts=document["attempts"],
+        steps=document["steps"],
+        first_loss=metrics["first_loss"],
+        last_loss=metrics["last_loss"],
+        evaluation_before=before.get("loss"),
+        evaluation_after=after.get("loss"),
+        files=tuple(entry["name"] for entry in document["files"]),
+    )

@@ -1,0 +1,173 @@
+"""Versions: reserved, written, and visible only once their manifest is there."""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loraruner.errors import IntegrityError, TemporaryFailure, VersionConflict
+from loraruner.files import digest_file, write_bytes
+from loraruner.stores.base import Capabilities, PreconditionFailed, Store
+from loraruner.workspace import (
+    LATEST_KEY,
+    MANIFEST,
+    RESERVATIONS_PREFIX,
+    manifest_key,
+    reservation_key,
+    version_prefix,
+)
+
+_LOG = logging.getLogger(__name__)
+POINTER_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that exists."""
+
+    version: str
+    manifest: dict[str, Any]
+
+
+def find_published(store: Store, version: str, run_id: str) -> Published | None:
+    """The version that this run has published already, or None.
+
+    ``version`` is the job's: ``auto`` looks through the run's own reservations. Raises VersionConflict (73) when an
+    explicit version belongs to another run.
+    """
+    if version != "auto":
+        manifest = read_manifest(store, version)
+        if manifest and manifest["run_id"] != run_id:
+            raise VersionConflict(
+                f"$.output.version: version {version!r} exists in {store.uri} and was made by run {manifest['run_id']}; "
+                "versions never change: choose another one or \"auto\""
+            )
+        return Published(version, manifest) if manifest else None
+    for number in _own_reservations(store, run_id):
+        if manifest := read_manifest(store, number):
+            return Published(number, manifest)
+    return None
+
+
+def read_manifest(store: Store, version: str) -> dict[str, Any] | None:
+    """A version's manifest, or None when the version does not exist."""
+    if store.head(manifest_key(version)) is None:
+        return None
+    manifest: dict[str, Any] = json.loads(store.read(manifest_key(version))[0])
+    return manifest
+
+
+def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities) -> str:
+    """The version this run may write: its own reservation, or the next free number created conditionally.
+
+    Without an atomic create no number can be owned, so the version becomes ``N-<run digest>``, with a warning.
+    Raises VersionConflict (73) when an explicit version is reserved by another run.
+    """
+    if version != "auto":
+        return _reserve_named(store, version, run_id)
+    if own := _own_reservations(store, run_id):
+        return own[-1]
+    number = max((int(key) for key in _reserved(store) if key.isdigit()), default=0) + 1
+    if not capabilities.create_exclusive:
+        unique = f"{number}-{run_id.rsplit('-', 1)[-1]}"
+        _LOG.warning("the store cannot create atomically: the version is named %s instead of %d", unique, number)
+        store.write(reservation_key(unique), _owner(run_id))
+        return unique
+    while True:
+        try:
+            store.write(reservation_key(str(number)), _owner(run_id), if_absent=True)
+        except PreconditionFailed:
+            number += 1
+            continue
+        return str(number)
+
+
+def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) -> Published:
+    """Upload ``folder``, read every size back, write the manifest last, then move ``latest.json``.
+
+    Publishing the same run's version again is a success; another run's manifest is VersionConflict (73).
+    """
+    entries = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        name = path.relative_to(folder).as_posix()
+        digest = digest_file(path)
+        sent = store.upload(path, version_prefix(version) + name)
+        stored = store.head(version_prefix(version) + name)
+        if sent != digest or stored is None or stored.size_bytes != digest.size_bytes:
+            raise IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
+        entries.append({"name": name, "size": digest.size_bytes, "sha256": digest.sha256})
+    complete = {**manifest, "version": version, "files": entries}
+    data = json.dumps(complete, indent=2, sort_keys=True).encode()
+    write_bytes(folder / MANIFEST, data)
+    try:
+        store.write(manifest_key(version), data, if_absent=True)
+    except PreconditionFailed as error:
+        existing = read_manifest(store, version)
+        if not existing or existing["run_id"] != manifest["run_id"]:
+            raise VersionConflict(
+                f"version {version!r} of {store.uri} was published by another run meanwhile; start the job again with "
+                'another $.output.version or "auto"'
+            ) from error
+        complete = existing
+    point_latest(store, version, manifest["run_id"])
+    _LOG.info("published version %s: %s/%s", version, store.uri, version_prefix(version))
+    return Published(version, complete)
+
+
+def point_latest(store: Store, version: str, run_id: str) -> None:
+    """Move ``latest.json`` to ``version``, never back to a lower number."""
+    for _ in range(POINTER_TRIES):
+        data = json.dumps({"version": version, "run_id": run_id, "moved": _now()}).encode()
+        try:
+            if store.head(LATEST_KEY) is None:
+                store.write(LATEST_KEY, data, if_absent=True)
+                return
+            current, etag = store.read(LATEST_KEY)
+            if _order(json.loads(current)["version"]) > _order(version):
+                return
+            store.write(LATEST_KEY, data, if_match=etag)
+        except PreconditionFailed:
+            continue
+        return
+    raise TemporaryFailure(f"{store.uri}/{LATEST_KEY}: changed {POINTER_TRIES} times while it was written; try again")
+
+
+def _order(version: str) -> int:
+    """Automatic versions by number; a named version is taken as older than any number that comes after it."""
+    head = version.split("-", 1)[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _reserve_named(store: Store, version: str, run_id: str) -> str:
+    try:
+        store.write(reservation_key(version), _owner(run_id), if_absent=True)
+    except PreconditionFailed as error:
+        owner = json.loads(store.read(reservation_key(version))[0])["run_id"]
+        if owner != run_id:
+            raise VersionConflict(
+                f"$.output.version: {version!r} is reserved by run {owner}; choose another one or \"auto\""
+            ) from error
+    return version
+
+
+def _reserved(store: Store) -> list[str]:
+    keys = (info.key for info in store.list(RESERVATIONS_PREFIX))
+    return [key.removeprefix(RESERVATIONS_PREFIX).removesuffix(".json") for key in keys if key.endswith(".json")]
+
+
+def _own_reservations(store: Store, run_id: str) -> list[str]:
+    return [
+        version
+        for version in _reserved(store)
+        if json.loads(store.read(reservation_key(version))[0]).get("run_id") == run_id
+    ]
+
+
+def _owner(run_id: str) -> bytes:
+    return json.dumps({"run_id": run_id, "reserved": _now()}).encode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,134 @@
+"""Which run a job is, what its first attempt fixed, and which attempt this is."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from loraruner.errors import DataInvalid, Diverged, ExitCode
+from loraruner.families.base import Runtime
+from loraruner.spec import Spec, to_document
+from loraruner.stores.base import PreconditionFailed, Store
+from loraruner.workspace import RunKeys
+
+_LOG = logging.getLogger(__name__)
+NOT_IDENTITY = ("$schema", "labels", "checkpoint")
+JOB_NAME = "/job.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two jobs the same run: the spec (without ``labels`` and ``checkpoint``) and the inputs' content."""
+
+    run_id: str
+    spec_digest: str
+    fingerprint: str
+
+
+def identify(spec: Spec, fingerprints: Mapping[str, str], run_id: str | None = None) -> Identity:
+    """``NAME-<12 hex>`` of the canonical job and its inputs, or the operator's ``run_id``.
+
+    Addresses of inputs are left out where a fingerprint stands for the content; ``auto`` values count as written.
+    """
+    document = {key: value for key, value in to_document(spec).items() if key not in NOT_IDENTITY}
+    spec_digest = _digest(document)
+    fingerprint = _digest(dict(fingerprints))
+    short = _digest({"spec": spec_digest, "inputs": fingerprint})[:12]
+    return Identity(run_id or f"{spec.name}-{short}", spec_digest, fingerprint)
+
+
+def freshen(store: Store, identity: Identity) -> Identity:
+    """The identity under the next free id ``RUN``, ``RUN-2``, ``RUN-3``, ... that no attempt has used."""
+    number, run_id = 1, identity.run_id
+    while next(store.list(RunKeys(run_id).prefix), None) is not None:
+        number += 1
+        run_id = f"{identity.run_id}-{number}"
+    return replace(identity, run_id=run_id)
+
+
+def read_job(store: Store, identity: Identity) -> dict[str, Any] | None:
+    """``job.json`` of an earlier attempt, or None for a new run.
+
+    Raises DataInvalid (65) when the run id belongs to another spec or other inputs.
+    """
+    keys = RunKeys(identity.run_id)
+    if store.head(keys.job) is None:
+        return None
+    job: dict[str, Any] = json.loads(store.read(keys.job)[0])
+    for field, what in (("spec_digest", "another job"), ("fingerprint", "other inputs")):
+        if job[field] != getattr(identity, field):
+            raise DataInvalid(
+                f"run {identity.run_id} was started with {what}; leave --run-id away, or choose an id that is free"
+            )
+    return job
+
+
+def settle_runtime(store: Store, identity: Identity, spec: Spec, here: Runtime) -> Runtime:
+    """What ``auto`` became for this run: the first attempt's choice is written once and holds for all later ones."""
+    if job := read_job(store, identity):
+        return Runtime(**job["resolved"])
+    job = {**asdict(identity), "created": _now(), "resolved": asdict(here), "job": to_document(spec)}
+    try:
+        store.write(RunKeys(identity.run_id).job, json.dumps(job, indent=1).encode(), if_absent=True)
+    except PreconditionFailed:
+        return settle_runtime(store, identity, spec, here)
+    return here
+
+
+def claim_attempt(store: Store, identity: Identity) -> int:
+    """The number of this attempt: one more than the last, claimed by creating its log conditionally."""
+    keys = RunKeys(identity.run_id)
+    number = last_attempt(store, identity) + 1
+    while True:
+        try:
+            store.write(f"{keys.logs(number)}train.log", b"", if_absent=True)
+        except PreconditionFailed:
+            number += 1
+            continue
+        return number
+
+
+def last_attempt(store: Store, identity: Identity) -> int:
+    """The highest attempt number so far, 0 for a new run."""
+    prefix = RunKeys(identity.run_id).all_logs
+    names = {info.key.removeprefix(prefix).split("/")[0] for info in store.list(prefix)}
+    numbers = (name.removeprefix("attempt-") for name in names)
+    return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+
+def refuse_ended(store: Store, identity: Identity) -> None:
+    """Raise again what ended this run for good (79), so that the same job does not diverge a second time."""
+    keys = RunKeys(identity.run_id)
+    if store.head(keys.status) is None:
+        return
+    status = json.loads(store.read(keys.status)[0])
+    if status.get("exit_code") == ExitCode.DIVERGED:
+        raise Diverged(
+            f"run {identity.run_id} has ended: {status.get('reason')}; change the job, or resume this run with --continue"
+        )
+
+
+def warn_of_relatives(store: Store, identity: Identity) -> None:
+    """One warning line for an unfinished run of the same spec on other inputs."""
+    for info in store.list("runs/"):
+        run_id = info.key.removeprefix("runs/").removesuffix(JOB_NAME)
+        if "/" in run_id or not info.key.endswith(JOB_NAME) or run_id == identity.run_id:
+            continue
+        job = json.loads(store.read(info.key)[0])
+        if job.get("spec_digest") != identity.spec_digest or job.get("fingerprint") == identity.fingerprint:
+            continue
+        status = RunKeys(run_id).status
+        if store.head(status) is None or json.loads(store.read(status)[0]).get("state") != "published":
+            _LOG.warning("an unfinished run of this job on other inputs exists: %s; this is a new run", run_id)
+            return
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,56 @@
+"""From staged inputs to a checked base model and the samples of each part."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loraruner.data.samples import Skipped, require_usable
+from loraruner.data.split import hold_out
+from loraruner.families.base import Base, Family, Samples
+from loraruner.spec import Spec
+
+if TYPE_CHECKING:
+    from loraruner.stage import Fetched, Staged
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A base model that the family accepts, and the samples; ``skipped`` are bad ones of all parts."""
+
+    base: Base
+    samples: Samples
+    skipped: tuple[Skipped, ...]
+
+
+def open_samples(spec: Spec, staged: Staged, family: Family, cache: Path) -> Opened:
+    """Check the base, scan the data, hold out the evaluation share.
+
+    Raises DataInvalid (65) for a refused base, no usable sample, or more bad ones than ``data.max_bad_fraction``.
+    """
+    family.check_base(staged.base.path)
+    base = family.localize(Base(staged.base.path, staged.base.sha256, spec.model.base), cache / "converted")
+    train, skipped = _scan(spec, family, staged.data, spec.data.uri)
+    evaluation, general = (), ()
+    if staged.evaluation and spec.evaluation.uri:
+        evaluation, more = _scan(spec, family, staged.evaluation, spec.evaluation.uri)
+        skipped += more
+    elif spec.evaluation.fraction:
+        train, evaluation = hold_out(train, spec.evaluation.fraction, spec.training.seed)
+    if staged.general and spec.evaluation.general_uri:
+        general, more = _scan(spec, family, staged.general, spec.evaluation.general_uri)
+        skipped += more
+    _LOG.info("%d samples to train on, %d held out, %d skipped", len(train), len(evaluation), len(skipped))
+    return Opened(base, Samples(train, evaluation, general), skipped)
+
+
+def _scan(spec: Spec, family: Family, source: Fetched, uri: str) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
+    scan = family.scan(spec, source.path)
+    for bad in scan.skipped:
+        _LOG.warning("skipped %s: %s", bad.name, bad.reason)
+    require_usable(scan, spec.data.max_bad_fraction, uri)
+    return scan.samples, scan.skipped

@@ -1,0 +1,200 @@
+"""Bring base model and data to this machine: listed, fingerprinted, fetched side by side, verified, cached."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from loraruner.data.archives import is_archive, unpack
+from loraruner.errors import DataInvalid, InputMissing
+from loraruner.files import Digest, digest_file, require_free, write_bytes
+from loraruner.settings import Settings
+from loraruner.spec import Spec
+from loraruner.stores import open_store
+from loraruner.stores.base import ObjectInfo
+from loraruner.stores.local import LocalStore
+
+_LOG = logging.getLogger(__name__)
+FETCH_WORKERS = 4
+ARCHIVE_GROWTH = 3  # disk reserved for an archive and its content, in archive sizes
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input as the store lists it. A single object has the key ``""``."""
+
+    pointer: str
+    uri: str
+    objects: tuple[ObjectInfo, ...]
+    local: Path | None = None  # where it lies already, when it is on this machine
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest over keys, sizes and ETags (local files: SHA-256 of the content in place of the ETag)."""
+        lines = (f"{info.key}\0{info.size_bytes}\0{info.etag}\n" for info in self.objects)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """All objects together."""
+        return sum(info.size_bytes for info in self.objects)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A local copy: a folder or file, and the SHA-256 of the file, or of ``path NUL sha256`` lines for a folder."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Staged:
+    """All inputs of a job on this machine."""
+
+    base: Fetched
+    data: Fetched
+    evaluation: Fetched | None
+    general: Fetched | None
+
+
+def list_inputs(spec: Spec, settings: Settings) -> dict[str, Input]:
+    """What each input URI holds now; raises InputMissing (66), NoPermission (77) or TemporaryFailure (75)."""
+    uris = {"$.model.base": spec.model.base, "$.data.uri": spec.data.uri}
+    optional = {"$.evaluation.uri": spec.evaluation.uri, "$.evaluation.general_uri": spec.evaluation.general_uri}
+    uris.update({pointer: uri for pointer, uri in optional.items() if uri})
+    return {pointer: list_input(pointer, uri, settings) for pointer, uri in uris.items()}
+
+
+def list_input(pointer: str, uri: str, settings: Settings) -> Input:
+    """List one input; local files are hashed, with digests cached by size and modification time."""
+    store = open_store(uri, settings)
+    try:
+        objects = tuple(store.list())
+    except InputMissing as error:
+        raise InputMissing(f"{pointer}: {error}") from error
+    if not objects:
+        raise InputMissing(f"{pointer}: {uri} does not exist or is empty; check the address")
+    if isinstance(store, LocalStore):
+        return Input(pointer, uri, tuple(_with_digests(store.root, objects, settings.cache)), store.root)
+    return Input(pointer, uri, objects)
+
+
+def _with_digests(root: Path, objects: Iterable[ObjectInfo], cache: Path) -> Iterable[ObjectInfo]:
+    """Local objects with the SHA-256 of their content as ETag."""
+    book = cache / "digests" / f"{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:32]}.json"
+    known: dict[str, list[str | int]] = json.loads(book.read_text()) if book.exists() else {}
+    fresh: dict[str, list[str | int]] = {}
+    for info in objects:
+        path = root / info.key if info.key else root
+        stamp: list[str | int] = [info.size_bytes, path.stat().st_mtime_ns]
+        entry = known.get(info.key, [])
+        fresh[info.key] = entry if entry[:2] == stamp else [*stamp, digest_file(path).sha256]
+        yield ObjectInfo(info.key, info.size_bytes, str(fresh[info.key][2]))
+    if fresh != known:
+        write_bytes(book, json.dumps(fresh).encode())
+
+
+def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
+    """Fetch all inputs side by side and check them against ``sha256`` in the job.
+
+    Raises EnvironmentUnfit (78) before the first byte when the disk is too small, DataInvalid (65) for another digest
+    than the job's, IntegrityError (74) when bytes stay wrong.
+    """
+    remote = [each for each in inputs.values() if not each.local]
+    needed = sum(_missing_bytes(each, settings.cache) for each in remote)
+    require_free(settings.cache, needed, "the inputs")
+    fetched = in_parallel({key: _fetcher(each, settings) for key, each in inputs.items()})
+    _require_digest("$.model.sha256", spec.model.sha256, fetched["$.model.base"], spec.model.base)
+    _require_digest("$.data.sha256", spec.data.sha256, fetched["$.data.uri"], spec.data.uri)
+    opened = {key: _opened(each, settings.cache) for key, each in fetched.items()}
+    return Staged(
+        base=opened["$.model.base"],
+        data=opened["$.data.uri"],
+        evaluation=opened.get("$.evaluation.uri"),
+        general=opened.get("$.evaluation.general_uri"),
+    )
+
+
+def in_parallel(work: dict[str, Callable[[], Result]]) -> dict[str, Result]:
+    """Run all, return all results; the first error is raised at once and what has not begun is dropped."""
+    pool = ThreadPoolExecutor(FETCH_WORKERS, thread_name_prefix="fetch")
+    try:
+        futures = {key: pool.submit(call) for key, call in work.items()}
+        return {key: future.result() for key, future in futures.items()}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def tree_digest(digests: dict[str, Digest]) -> str:
+    """SHA-256 over sorted ``path NUL sha256`` lines; of a single file (key ``""``) its own SHA-256."""
+    if digests.keys() == {""}:
+        return digests[""].sha256
+    lines = (f"{key}\0{digest.sha256}\n" for key, digest in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _fetcher(each: Input, settings: Settings) -> Callable[[], Fetched]:
+    if path := each.local:
+        digests = {info.key: Digest(info.size_bytes, info.etag) for info in each.objects}
+        return lambda: Fetched(path, tree_digest(digests))
+    return lambda: _fetch_remote(each, settings)
+
+
+def _folder(each: Input, cache: Path) -> Path:
+    return cache / "inputs" / each.fingerprint[:32]
+
+
+def _target(each: Input, info: ObjectInfo, cache: Path) -> Path:
+    """Where an object lies; a single object keeps its file name, because its ending says what it is."""
+    return _folder(each, cache) / "content" / (info.key or each.uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
+
+
+def _missing_bytes(each: Input, cache: Path) -> int:
+    missing = sum(i.size_bytes for i in each.objects if not _target(each, i, cache).exists())
+    single = len(each.objects) == 1 and each.uri.lower().endswith((".zip", ".tar", ".tgz", ".gz"))
+    return missing * ARCHIVE_GROWTH if single else missing
+
+
+def _fetch_remote(each: Input, settings: Settings) -> Fetched:
+    """Fetch what is not there, verify what is; the marker that lists all digests is written last."""
+    marker = _folder(each, settings.cache) / "complete.json"
+    known: dict[str, str] = json.loads(marker.read_text()) if marker.exists() else {}
+    store = open_store(each.uri, settings)
+
+    def one(info: ObjectInfo) -> Digest:
+        path = _target(each, info, settings.cache)
+        if path.exists() and path.stat().st_size == info.size_bytes:
+            digest = digest_file(path)
+            if known.get(info.key, digest.sha256) == digest.sha256:
+                return digest
+            _LOG.warning("%s: the cached copy of %s is damaged and is fetched again", each.pointer, info.key or each.uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return store.download(info.key, path, sha256=known.get(info.key))
+
+    digests = in_parallel({info.key: (lambda info=info: one(info)) for info in each.objects})
+    write_bytes(marker, json.dumps({key: digest.sha256 for key, digest in digests.items()}).encode())
+    _LOG.info("%s: %d objects, %d bytes at hand", each.pointer, len(digests), each.size_bytes)
+    single = each.objects[0] if digests.keys() == {""} else None
+    path = _target(each, single, settings.cache) if single else _folder(each, settings.cache) / "content"
+    return Fetched(path, tree_digest(digests))
+
+
+def _require_digest(pointer: str, wanted: str | None, found: Fetched, uri: str) -> None:
+    if wanted and wanted != found.sha256:
+        raise DataInvalid(
+            f"{pointer}: {uri} has the SHA-256 {found.sha256}, the job asks for {wanted}; "
+            "restore the input or correct the digest"
+        )
+
+
+def _opened(fetched: Fetched, cache: Path) -> Fetched:
+    """An archive's content in place of the archive."""
+    if not (fetched.path.is_file() and is_archive(fetched.path)):
+        return fetched
+    return Fetched(unpack(fetched.path, cache / "unpacked" / fetched.sha256[:32]), fetched.sha256)

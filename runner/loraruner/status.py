@@ -1,0 +1,68 @@
+"""``status.json``: what a run is doing, written on every change of stage and as a heartbeat."""
+
+import json
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+from loraruner.errors import LoraRunerError
+from loraruner.events import Evaluated, Event, StageStarted, StepDone
+from loraruner.stores.base import Store
+
+_LOG = logging.getLogger(__name__)
+HEARTBEAT_S = 15.0
+
+
+class StatusBoard:
+    """Collects events and writes them to the store from a thread of its own; use as a context manager.
+
+    A write that fails is logged and never stops the run: the next heartbeat tries again.
+    """
+
+    def __init__(self, store: Store, key: str, identity: dict[str, Any]) -> None:
+        self._store, self._key = store, key
+        self._fields: dict[str, Any] = {**identity, "state": "running", "stage": None, "step": 0, "total_steps": None}
+        self._wake, self._closed = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._beat, name="status", daemon=True)
+
+    def __enter__(self) -> "StatusBoard":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._wake.set()
+        self._thread.join()
+        self._write()
+
+    def see(self, event: Event) -> None:
+        """Take note of an event; cheap, called in every step."""
+        if isinstance(event, StageStarted):
+            self.set(stage=event.stage)
+            self._wake.set()
+        elif isinstance(event, StepDone):
+            left_s = (event.total_steps - event.step) * event.step_s
+            self.set(step=event.step, total_steps=event.total_steps, loss=event.loss, eta_s=round(left_s, 1))
+        elif isinstance(event, Evaluated):
+            self.set(evaluation_loss=event.loss)
+
+    def set(self, **fields: Any) -> None:
+        """Change fields; they are written with the next heartbeat or at the end."""
+        with self._lock:
+            self._fields.update(fields)
+
+    def _beat(self) -> None:
+        while not self._closed.is_set():
+            self._write()
+            self._wake.wait(HEARTBEAT_S)
+            self._wake.clear()
+
+    def _write(self) -> None:
+        with self._lock:
+            fields = {**self._fields, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+        try:
+            self._store.write(self._key, json.dumps(fields, indent=1).encode())
+        except (LoraRunerError, OSError) as error:
+            _LOG.warning("status.json was not written: %s", error)

@@ -1,0 +1,106 @@
+"""One attempt at training a run: resume from the newest good checkpoint, train, keep state in the store."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from safetensors.torch import save
+
+from loraruner.adapters.inject import lora_parameters
+from loraruner.errors import DataInvalid, Diverged
+from loraruner.events import Emit
+from loraruner.families.base import Runtime, Trainable
+from loraruner.settings import Settings
+from loraruner.spec import Spec
+from loraruner.stores import open_store
+from loraruner.stores.base import Store
+from loraruner.training.checkpoints import Shelf, fetch_foreign
+from loraruner.training.loop import Loop, Surroundings
+from loraruner.training.metrics import Metrics
+from loraruner.training.signals import StopSignal
+from loraruner.training.state import Progress, Snapshot
+from loraruner.training.uploader import Uploader
+from loraruner.workspace import RunKeys, Workspace
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One process of a run: where its state lies and whom it tells."""
+
+    number: int
+    workspace: Workspace
+    store: Store
+    keys: RunKeys
+    identity: dict[str, Any]  # stored in checkpoints; another one means that the resume is not exact
+    stop: StopSignal
+    emit: Emit
+    ship_logs: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the live module and what it took."""
+
+    trainable: Trainable
+    progress: Progress
+    resumed_step: int
+    total_steps: int
+    num_parameters: int
+
+
+def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, settings: Settings) -> Trained:
+    """Resume as ``checkpoint.resume`` says and train to the end; see ``Loop.run`` for how it may end otherwise."""
+    shelf = Shelf(
+        local=attempt.workspace.checkpoints,
+        store=attempt.store,
+        prefix=attempt.keys.checkpoints,
+        epoch=attempt.number,
+        keep=spec.checkpoint.keep,
+    )
+    resumed = _starting_point(spec, shelf, attempt, settings)
+
+    def commit(snapshot: Snapshot) -> None:
+        shelf.commit(snapshot)
+        attempt.ship_logs()
+
+    metrics = Metrics(attempt.workspace.metrics(attempt.number), attempt.workspace.tensorboard(attempt.number))
+    try:
+        with Uploader(commit) as uploader:
+            around = Surroundings(metrics, uploader, attempt.stop, attempt.emit, attempt.identity)
+            loop = Loop(spec, trainable, runtime, around)
+            if resumed and resumed.step > loop.total_steps:
+                raise DataInvalid(
+                    f"$.checkpoint.resume: the checkpoint is at step {resumed.step}, the job ends at step "
+                    f"{loop.total_steps}; raise $.training.epochs or $.training.max_steps"
+                )
+            progress = loop.run(resumed)
+    except Diverged:
+        _keep_last_good(shelf, attempt)
+        raise
+    finally:
+        metrics.close()
+    num_parameters = sum(parameter.numel() for parameter in lora_parameters(trainable.module).values())
+    return Trained(trainable, progress, resumed.step if resumed else 0, loop.total_steps, num_parameters)
+
+
+def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settings) -> Snapshot | None:
+    resume = spec.checkpoint.resume
+    if resume == "never":
+        return None
+    own = shelf.newest()
+    if own or resume == "auto":
+        return own
+    foreign = fetch_foreign(open_store(resume, settings), attempt.workspace.checkpoints / "foreign")
+    if {key: foreign.state.get(key) for key in attempt.identity} != attempt.identity:
+        _LOG.warning("resume not exact: the checkpoint at %s was made by another job, on other inputs or threads", resume)
+    return foreign
+
+
+def _keep_last_good(shelf: Shelf, attempt: Attempt) -> None:
+    """Leave the newest checkpoint's adapter where people look for it."""
+    if good := shelf.newest():
+        attempt.store.write(f"{attempt.keys.adapter}adapter.safetensors", save(good.adapter))
+        _LOG.info("weights of step %d kept in %s", good.step, attempt.keys.adapter)

@@ -1,0 +1,140 @@
+"""Checkpoints on disk and in the store: files first, ``manifest.json`` last, digests checked on the way back."""
+
+import json
+import logging
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from loraruner.errors import IntegrityError, LoraRunerError
+from loraruner.files import digest_file, replacing
+from loraruner.stores.base import Store
+from loraruner.training.state import Snapshot
+from loraruner.workspace import MANIFEST
+
+_LOG = logging.getLogger(__name__)
+NAME = re.compile(r"e(\d{4,})-step-(\d{6,})")
+FILES = ("adapter.safetensors", "optimizer.safetensors", "state.json")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where a run's checkpoints are: a local folder and a prefix in the store; ``epoch`` is this attempt's."""
+
+    local: Path
+    store: Store
+    prefix: str
+    epoch: int
+    keep: int
+
+    def commit(self, snapshot: Snapshot) -> None:
+        """Write locally, upload, then retire old ones: nothing old goes before the new one is durable."""
+        name = f"e{self.epoch:04d}-step-{snapshot.step:06d}"
+        write_checkpoint(self.local / name, snapshot)
+        for file in (*FILES, MANIFEST):
+            self.store.upload(self.local / name / file, f"{self.prefix}{name}/{file}")
+        _LOG.info("checkpoint committed: %s", name)
+        self._retire()
+
+    def newest(self) -> Snapshot | None:
+        """The checkpoint with the highest (epoch, step) whose digests verify, or None when there never was one.
+
+        Raises IntegrityError (74) when there are some and none verifies; nothing is deleted then.
+        """
+        names = sorted(self._remote_names() | self._local_names(), key=_rank, reverse=True)
+        for name in names:
+            try:
+                if name not in self._local_names():
+                    self._fetch(name)
+                snapshot = read_checkpoint(self.local / name)
+            except IntegrityError as error:
+                _LOG.error("checkpoint %s is damaged, trying the one before it: %s", name, error)
+                continue
+            _LOG.info("resuming from checkpoint %s", name)
+            return snapshot
+        if names:
+            raise IntegrityError(
+                f"none of the {len(names)} checkpoints under {self.store.uri}/{self.prefix} verifies; nothing was "
+                "deleted; restore them, or start anew with --fresh"
+            )
+        return None
+
+    def _remote_names(self) -> set[str]:
+        keys = (info.key.removeprefix(self.prefix) for info in self.store.list(self.prefix))
+        found = (key.split("/") for key in keys if key.endswith(f"/{MANIFEST}"))
+        return {parts[0] for parts in found if len(parts) == 2 and NAME.fullmatch(parts[0])}
+
+    def _local_names(self) -> set[str]:
+        return {path.parent.name for path in self.local.glob(f"*/{MANIFEST}") if NAME.fullmatch(path.parent.name)}
+
+    def _fetch(self, name: str) -> None:
+        with replacing(self.local / name) as temporary:
+            temporary.mkdir()
+            for file in (*FILES, MANIFEST):
+                if self.store.head(f"{self.prefix}{name}/{file}") is None:
+                    raise IntegrityError(f"checkpoint {name}: {file} is missing in {self.store.uri}")
+                self.store.download(f"{self.prefix}{name}/{file}", temporary / file)
+
+    def _retire(self) -> None:
+        """Keep the newest ``keep``; of an old one the manifest goes first, so that it never looks whole."""
+        for name in sorted(self._remote_names(), key=_rank, reverse=True)[self.keep :]:
+            for file in (MANIFEST, *FILES):
+                self.store.delete(f"{self.prefix}{name}/{file}")
+        for name in sorted(self._local_names(), key=_rank, reverse=True)[self.keep :]:
+            (self.local / name / MANIFEST).unlink()
+            shutil.rmtree(self.local / name)
+
+
+def _rank(name: str) -> tuple[int, int]:
+    epoch, step = NAME.fullmatch(name).groups()  # type: ignore[union-attr]  # only matching names come here
+    return int(epoch), int(step)
+
+
+def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
+    """Write one checkpoint folder beside and rename it; its manifest lists every file's size and SHA-256."""
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        save_file(snapshot.adapter, temporary / FILES[0])
+        save_file(snapshot.optimizer, temporary / FILES[1])
+        (temporary / FILES[2]).write_text(json.dumps(snapshot.state))
+        digests = {name: digest_file(temporary / name) for name in FILES}
+        files = [{"name": name, "size": d.size_bytes, "sha256": d.sha256} for name, d in digests.items()]
+        (temporary / MANIFEST).write_text(json.dumps({"step": snapshot.step, "files": files}, indent=1))
+
+
+def read_checkpoint(folder: Path) -> Snapshot:
+    """Verify every digest, then load; raises IntegrityError naming what is wrong."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        for entry in manifest["files"]:
+            found = digest_file(folder / entry["name"])
+            if (found.size_bytes, found.sha256) != (entry["size"], entry["sha256"]):
+                raise IntegrityError(f"{folder.name}/{entry['name']}: content differs from its digest")
+        return Snapshot(
+            step=manifest["step"],
+            adapter=load_file(folder / FILES[0]),
+            optimizer=load_file(folder / FILES[1]),
+            state=json.loads((folder / FILES[2]).read_text()),
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise IntegrityError(f"{folder.name}: unreadable checkpoint ({error})") from error
+
+
+def fetch_foreign(store: Store, folder: Path) -> Snapshot:
+    """A checkpoint named by URI in ``checkpoint.resume``: fetched whole, verified, loaded.
+
+    Raises InputMissing (66) or IntegrityError (74).
+    """
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for file in (MANIFEST, *FILES):
+            store.download(file, temporary / file)
+    try:
+        return read_checkpoint(folder)
+    except LoraRunerError as error:
+        raise IntegrityError(f"$.checkpoint.resume: {store.uri}: {error}") from error

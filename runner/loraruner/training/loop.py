@@ -1,0 +1,184 @@
+"""The training loop of every family: steps, evaluation, checkpoints, and leaving in order."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from loraruner.adapters.inject import lora_parameters
+from loraruner.errors import Diverged, EnvironmentUnfit
+from loraruner.events import Emit, Evaluated, StepDone
+from loraruner.families.base import Draw, Runtime, Trainable
+from loraruner.spec import Spec
+from loraruner.training.evaluate import evaluate
+from loraruner.training.metrics import Metrics
+from loraruner.training.optim import build_optimizer, learning_rate
+from loraruner.training.order import Windows
+from loraruner.training.signals import StopSignal
+from loraruner.training.state import Live, Progress, Snapshot, seed_everything
+from loraruner.training.uploader import Uploader
+
+_LOG = logging.getLogger(__name__)
+LOG_EVERY_S = 15.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loop reports to and takes its state from."""
+
+    metrics: Metrics
+    uploader: Uploader
+    stop: StopSignal
+    emit: Emit
+    identity: dict[str, Any]  # stored in every checkpoint: spec digest, fingerprint, runtime
+
+
+class Loop:
+    """One attempt at training; ``run`` returns the progress after the last step."""
+
+    def __init__(self, spec: Spec, trainable: Trainable, runtime: Runtime, around: Surroundings) -> None:
+        self.spec = spec
+        self.trainable = trainable
+        self.around = around
+        self.windows = Windows(trainable, spec.training)
+        self.total_steps = self.windows.total_steps
+        self.parameters = list(lora_parameters(trainable.module).values())
+        optimizer = build_optimizer(self.parameters, spec.training)
+        scaler = torch.amp.GradScaler(runtime.device, enabled=runtime.precision == "fp16")
+        self.live = Live(trainable.module, optimizer, scaler)
+        self._saved_at = self._logged_at = time.monotonic()
+
+    def run(self, resumed: Snapshot | None) -> Progress:
+        """Train to the end. SIGTERM: finish the step, checkpoint, upload, then Preempted (85).
+
+        Raises Diverged (79) when the loss or gradient is not finite; the checkpoint before it stays the newest.
+        """
+        self.trainable.module.train()
+        seed_everything(self.spec.training.seed)
+        if resumed:
+            self.live.restore(resumed)
+        progress = self.live.progress
+        with self.around.stop.deferred():
+            if not progress.evaluations:
+                self._evaluate()
+            while progress.step < self.total_steps and not self.around.stop.received:
+                self._train_one()
+                self.around.uploader.poll()
+            if resumed is None or progress.step > resumed.step:
+                self._save()
+            self.around.uploader.flush()
+        self.around.stop.check()
+        return progress
+
+    def _train_one(self) -> None:
+        progress, spec = self.live.progress, self.spec
+        started = time.perf_counter()
+        epoch, window = self.windows.at(progress.step)
+        rate = learning_rate(spec.training, progress.step, self.total_steps)
+        try:
+            loss, compute_s = self._forward_backward(epoch, window)
+            norm = self._update(rate, loss)
+        except torch.OutOfMemoryError as error:
+            raise EnvironmentUnfit(
+                f"out of GPU memory in step {progress.step + 1}: {error}; lower $.training.batch_size and raise "
+                "$.training.gradient_accumulation_steps by the same factor, then the resolution"
+            ) from error
+        step_s = time.perf_counter() - started
+        self._advance(epoch, sum(map(len, window)), loss, step_s)
+        values = {"loss": loss, "learning_rate": rate, "grad_norm": norm}
+        times = {"step_s": step_s, "outside_s": step_s - compute_s}
+        self.around.metrics.write(progress.step, {"epoch": epoch, **values, **times})
+        self.around.emit(StepDone(progress.step, self.total_steps, epoch, loss, rate, step_s))
+        self._log_sparsely(loss, step_s)
+        if self.spec.evaluation.every_steps and progress.step % self.spec.evaluation.every_steps == 0:
+            self._evaluate()
+        elif progress.step == self.total_steps:
+            self._evaluate()
+        self._save_when_due()
+
+    def _forward_backward(self, epoch: int, window: Sequence[Sequence[int]]) -> tuple[float, float]:
+        """Gradients of the window's mean loss; returns that loss and the seconds inside forward and backward.
+
+        Every micro-batch is divided by the weight of the whole window. On a GPU kernels run on after the call returns,
+        so there the seconds are those of launching.
+        """
+        weight = sum(self.trainable.weight(index) for batch in window for index in batch)
+        draw = Draw(self.spec.training.seed, "train", epoch, 0, self.live.progress.step)
+        total = torch.zeros((), device=self.parameters[0].device)
+        compute_s = 0.0
+        for indices in window:
+            batch = self.trainable.collate(indices, draw)
+            begun = time.perf_counter()
+            loss = self.trainable.loss(batch).total / weight
+            self.live.scaler.scale(loss).backward()
+            compute_s += time.perf_counter() - begun
+            total += loss.detach()
+        return total.item(), compute_s
+
+    def _update(self, rate: float, loss: float) -> float:
+        """Clip, step, zero; returns the gradient norm before clipping."""
+        progress, optimizer, scaler = self.live.progress, self.live.optimizer, self.live.scaler
+        if not math.isfinite(loss):
+            raise Diverged(self._not_finite("loss", loss))
+        scaler.unscale_(optimizer)
+        limit = self.spec.training.max_grad_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
+        if not math.isfinite(norm) and not scaler.is_enabled():
+            raise Diverged(self._not_finite("gradient norm", norm))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        return norm if math.isfinite(norm) else 0.0
+
+    def _not_finite(self, what: str, value: float) -> str:
+        return (
+            f"the {what} is {value} in step {self.live.progress.step + 1}; nothing is published; lower "
+            f"$.training.learning_rate ({self.spec.training.learning_rate:g}) or use precision fp32"
+        )
+
+    def _advance(self, epoch: int, num_samples: int, loss: float, step_s: float) -> None:
+        progress = self.live.progress
+        progress.epoch, progress.last_loss = epoch, loss
+        progress.samples_seen += num_samples
+        progress.train_s += step_s
+        progress.first_loss = loss if progress.first_loss is None else progress.first_loss
+        progress.best_loss = loss if progress.best_loss is None else min(loss, progress.best_loss)
+
+    def _evaluate(self) -> None:
+        progress, training = self.live.progress, self.spec.training
+        measured = evaluate(self.trainable, seed=training.seed, batch_size=training.batch_size)
+        if not measured:
+            return
+        progress.evaluations.append({"step": progress.step, **measured})
+        self.around.metrics.write(progress.step, dict(measured), group="evaluation")
+        if (loss := measured.get("loss")) is not None:
+            best = progress.best_evaluation
+            progress.best_evaluation = loss if best is None else min(loss, best)
+            self.around.emit(Evaluated(progress.step, loss))
+        _LOG.info("evaluation after step %d: %s", progress.step, ", ".join(f"{k} {v:.4f}" for k, v in measured.items()))
+
+    def _save_when_due(self) -> None:
+        """By step multiples and by the clock; the clock adds checkpoints and changes nothing else."""
+        checkpoint, step = self.spec.checkpoint, self.live.progress.step
+        overdue = checkpoint.every_s and time.monotonic() - self._saved_at >= checkpoint.every_s
+        if step < self.total_steps and (step % checkpoint.every_steps == 0 or overdue):
+            self._save()
+
+    def _save(self) -> None:
+        self.around.metrics.flush()
+        self.around.uploader.submit(self.live.snapshot(self.around.identity))
+        self._saved_at = time.monotonic()
+
+    def _log_sparsely(self, loss: float, step_s: float) -> None:
+        if time.monotonic() - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = time.monotonic()
+            _LOG.info(
+                "step %d of %d: loss %.4f, %.3f s a step", self.live.progress.step, self.total_steps, loss, step_s
+            )

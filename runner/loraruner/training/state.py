@@ -1,0 +1,108 @@
+"""Everything a resumed run needs to compute the same bits: taken from and given back to live objects."""
+
+import random
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from loraruner.adapters.inject import load_lora_tensors, lora_parameters, lora_tensors
+from loraruner.errors import IntegrityError
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+Scaler = torch.amp.GradScaler
+
+
+@dataclass
+class Progress:
+    """Where training stands after ``step`` finished steps; JSON-able."""
+
+    step: int = 0
+    epoch: int = 0
+    samples_seen: int = 0
+    train_s: float = 0.0
+    first_loss: float | None = None
+    last_loss: float | None = None
+    best_loss: float | None = None
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best_evaluation: float | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint in CPU memory: adapter and optimiser tensors, and the JSON state."""
+
+    step: int
+    adapter: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+class Live:
+    """The live objects of a training run whose state makes a checkpoint."""
+
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, scaler: Scaler) -> None:
+        self.module = module
+        self.optimizer = optimizer
+        self.scaler = scaler
+        self.progress = Progress()
+
+    def snapshot(self, identity: dict[str, Any]) -> Snapshot:
+        """Copy all state to CPU memory; ``identity`` (spec digest, fingerprint, runtime) is stored beside it."""
+        optimizer = {"rng.torch": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            optimizer["rng.cuda"] = torch.cuda.get_rng_state()
+        for name, parameter in lora_parameters(self.module).items():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
+                optimizer[f"{name}|{moment}"] = value.detach().to("cpu", copy=True)
+        state = {
+            **identity,
+            "progress": asdict(self.progress),
+            "scaler": self.scaler.state_dict(),
+            "rng": {"python": _python_rng(), "numpy": _numpy_rng()},
+        }
+        return Snapshot(self.progress.step, lora_tensors(self.module), optimizer, state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from ``snapshot``; random state is set last. Raises IntegrityError when it does not fit."""
+        load_lora_tensors(self.module, snapshot.adapter)
+        for name, parameter in lora_parameters(self.module).items():
+            found = {moment: snapshot.optimizer.get(f"{name}|{moment}") for moment in MOMENTS}
+            if any(value is None for value in found.values()):
+                if snapshot.step:
+                    raise IntegrityError(f"optimiser state of {name} is missing from the checkpoint")
+                continue
+            self.optimizer.state[parameter] = {
+                # "step" stays where fused AdamW keeps it: on the parameter's device, fp32
+                moment: value.to(parameter.device, torch.float32, copy=True)
+                for moment, value in found.items()
+                if value is not None
+            }
+        self.scaler.load_state_dict(snapshot.state["scaler"])
+        self.progress = Progress(**snapshot.state["progress"])
+        version, words, gauss = snapshot.state["rng"]["python"]
+        random.setstate((version, tuple(words), gauss))
+        kind, keys, *rest = snapshot.state["rng"]["numpy"]
+        np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+        torch.set_rng_state(snapshot.optimizer["rng.torch"])
+        if "rng.cuda" in snapshot.optimizer and torch.cuda.is_available():
+            torch.cuda.set_rng_state(snapshot.optimizer["rng.cuda"])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch: dropout must not depend on what building the model drew."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _python_rng() -> list[Any]:
+    version, words, gauss = random.getstate()
+    return [version, list(words), gauss]
+
+
+def _numpy_rng() -> list[Any]:
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    return [kind, np.asarray(keys).tolist(), *rest]

@@ -1,0 +1,79 @@
+"""Checkpoints leave beside training: one worker, one waiting snapshot, the newest wins."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from loraruner.errors import LoraRunerError, TemporaryFailure
+from loraruner.training.state import Snapshot
+
+_LOG = logging.getLogger(__name__)
+
+
+class Uploader:
+    """Runs ``commit(snapshot)`` in a thread; use as a context manager."""
+
+    def __init__(self, commit: Callable[[Snapshot], None]) -> None:
+        self._commit = commit
+        self._waiting: Snapshot | None = None
+        self._busy = False
+        self._closed = False
+        self._error: Exception | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="checkpoint-upload", daemon=True)
+
+    def __enter__(self) -> "Uploader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def submit(self, snapshot: Snapshot) -> None:
+        """Hand over a snapshot; one that still waits is replaced. Raises an earlier error that no retry can mend."""
+        self.poll()
+        with self._changed:
+            self._waiting = snapshot
+            self._changed.notify_all()
+
+    def poll(self) -> None:
+        """Raise what the worker met; an unavailable store is only a warning until ``flush``."""
+        with self._changed:
+            error = self._error
+            if isinstance(error, TemporaryFailure):
+                self._error = None
+        if isinstance(error, TemporaryFailure):
+            _LOG.warning("checkpoint not uploaded, the next one is tried: %s", error)
+        elif error:
+            raise error
+
+    def flush(self) -> None:
+        """Wait until nothing is under way; raise the last error, whatever it is."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy and self._waiting is None)
+            error, self._error = self._error, None
+        if error:
+            raise error
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting is not None or self._closed)
+                snapshot, self._waiting = self._waiting, None
+                if snapshot is None:
+                    return
+                self._busy = True
+            error = self._try(snapshot)
+            with self._changed:
+                self._busy, self._error = False, error
+                self._changed.notify_all()
+
+    def _try(self, snapshot: Snapshot) -> Exception | None:
+        try:
+            self._commit(snapshot)
+        except (LoraRunerError, OSError) as error:
+            return error
+        return None
