@@ -1,5 +1,8 @@
 """The job: hostile JSON in, one frozen ``Spec`` out."""
 
+from loraruner.spec.build import FORMATS, to_document
+from loraruner.spec.faults import Fault, JobInvalid
+from loraruner.spec.loading import Loaded, load
 from loraruner.spec.model import (
     TASKS,
     Checkpoint,
@@ -16,11 +19,15 @@ from loraruner.spec.model import (
 )
 
 __all__ = [
+    "FORMATS",
     "TASKS",
     "Checkpoint",
     "Data",
     "Evaluation",
+    "Fault",
     "ImageOptions",
+    "JobInvalid",
+    "Loaded",
     "Lora",
     "Model",
     "Output",
@@ -28,4 +35,6 @@ __all__ = [
     "Spec",
     "TextOptions",
     "Training",
+    "load",
+    "to_document",
 ]

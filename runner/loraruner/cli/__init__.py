@@ -1,0 +1,113 @@
+"""Arguments in, exit code out: the only place that prints and that turns an error into an exit.
+
+A command is one line in ``COMMANDS``; its module is imported when it runs, so that ``--help`` imports nothing
+heavy.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from loraruner import __version__
+from loraruner.cli.context import CliContext
+from loraruner.cli.output import say
+from loraruner.errors import ExitCode, LoraRunerError
+
+INTERRUPTED = 130  # Ctrl-C where no run is under way: what a shell reports for SIGINT
+
+
+class Lazy(NamedTuple):
+    """A command that is not imported yet: where it is (``module:name``) and its line in ``--help``."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Lazy] = {
+    "train": Lazy("loraruner.cli.train:train", "Train and publish the adapter that a job describes."),
+    "init": Lazy("loraruner.cli.init:init", "Write a starter job for a task."),
+    "schema": Lazy("loraruner.cli.schema:schema", "Print the JSON Schema of a job."),
+    "validate": Lazy("loraruner.cli.validate:validate", "Check a job and name every fault with its fix."),
+    "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].target.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="loraruner")
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    default="auto",
+    show_default=True,
+    help="How the log is written to stderr; auto is text on a terminal, else JSON lines.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least severe records that are written.",
+)
+@click.pass_context
+def commands(ctx: click.Context, log_format: str, log_level: str) -> None:
+    """Train LoRA adapters from one JSON job, and publish them verified and versioned."""
+    ctx.obj = CliContext(log_format=log_format, log_level=log_level)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with a code of ``loraruner.errors.ExitCode``."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Every error ends here."""
+    try:
+        result = commands.main(arguments, prog_name="loraruner", standalone_mode=False)
+    except click.Abort:
+        say("interrupted")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LoraRunerError as error:
+        tell(error)
+        return int(error.code)
+    except Exception:  # the last line of defence: whatever is left is our own fault, and exits with 70
+        traceback.print_exc()
+        say("Internal: this is a fault of loraruner; please report the lines above")
+        return int(ExitCode.INTERNAL)
+    return result if isinstance(result, int) else int(ExitCode.OK)
+
+
+def tell(error: LoraRunerError) -> None:
+    """One line an error, after one line for each of its faults where it has several."""
+    name = error.code.name.title().replace("_", "")
+    faults: tuple[object, ...] = getattr(error, "faults", ())
+    for fault in faults:
+        say(str(fault))
+    say(f"{name}: {len(faults)} fault{'s'[: len(faults) > 1]} in the job" if faults else f"{name}: {error}")

@@ -1,0 +1,68 @@
+"""The result on stdout as one JSON object, or as a table for people; what is said to people on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def format_option(function: F) -> F:
+    """The option ``--format`` of every command that has a result."""
+    return click.option(
+        "--format",
+        "format",
+        type=click.Choice(["json", "table"]),
+        help="How the result is printed; by default a table on a terminal, else one JSON object.",
+    )(function)
+
+
+def emit(result: Mapping[str, Any], *, format: str | None = None) -> None:
+    """Print a command's result: one JSON object, or tables. None takes tables on a terminal, else JSON."""
+    if format == "table" or (format is None and sys.stdout.isatty()):
+        _print_tables(result)
+    else:
+        click.echo(json.dumps(result))
+
+
+def say(text: str) -> None:
+    """Tell people something: one line on stderr."""
+    click.echo(text, err=True)
+
+
+def _print_tables(result: Mapping[str, Any]) -> None:
+    """Plain values as one table of two columns, then each list of objects as a table of its own."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    lists = {key: value for key, value in result.items() if _is_rows(value)}
+    facts = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for key, value in result.items():
+        if key not in lists:
+            facts.add_row(key, _cell(value))
+    console.print(facts)
+    for title, rows in lists.items():
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        console.print(table)
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _cell(value: object) -> Any:
+    """Text that rich takes literally: values may hold what it would read as markup."""
+    from rich.text import Text
+
+    if value is None:
+        return Text("-")
+    if isinstance(value, list | tuple):
+        return Text("\n".join(str(item) for item in value) or "-")
+    return Text(value if isinstance(value, str) else json.dumps(value))

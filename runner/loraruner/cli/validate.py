@@ -1,0 +1,32 @@
+"""``loraruner validate``: every fault of a job at once, without torch, a store or a path."""
+
+from dataclasses import asdict
+
+import click
+
+from loraruner import spec
+from loraruner.cli.job import job_arguments, read_job
+from loraruner.cli.output import emit, format_option, say
+
+
+@click.command()
+@job_arguments
+@format_option
+def validate(job: str, overrides: tuple[str, ...], format: str | None) -> None:
+    """Check JOB (a path, - for stdin, or a URI) and name every fault with its place and its fix."""
+    try:
+        loaded = spec.load(read_job(job), overrides=overrides)
+    except spec.JobInvalid as error:
+        emit({"valid": False, "faults": [asdict(fault) for fault in error.faults]}, format=format)
+        raise
+    for warning in loaded.warnings:
+        say(f"warning: {warning}")
+    emit(
+        {
+            "valid": True,
+            "job": loaded.spec.name,
+            "task": loaded.spec.task,
+            "warnings": list(loaded.warnings),
+        },
+        format=format,
+    )

@@ -1,0 +1,62 @@
+"""From a checked document to the frozen ``Spec``, and back."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from loraruner.spec.model import ImageOptions, Spec, TextOptions
+
+OPTIONS: dict[str, type[ImageOptions] | type[TextOptions]] = {
+    "text-to-image": ImageOptions,
+    "text-generation": TextOptions,
+}
+FORMATS: dict[str, tuple[str, ...]] = {
+    "text-to-image": ("diffusers", "kohya", "peft"),
+    "text-generation": ("peft",),
+}
+
+
+def build(document: Mapping[str, Any]) -> Spec:
+    """The typed form of a document without faults, defaults filled in."""
+    job = dict(document)
+    task = job["task"]
+    job["schema"] = job.pop("$schema", None)
+    job["options"] = _record(OPTIONS[task], job.get("options", {}))
+    job["output"] = {**job["output"], "formats": job["output"].get("formats") or FORMATS[task]}
+    training = {key: value for key, value in job.get("training", {}).items() if value is not None}
+    if "max_steps" in training:
+        training["epochs"] = None
+    job["training"] = training
+    spec: Spec = _record(Spec, job)
+    return spec
+
+
+def to_document(spec: Spec) -> dict[str, Any]:
+    """The job with every default filled in, as plain JSON; loading it gives an equal Spec."""
+    document = {"$schema": spec.schema, **_plain(dataclasses.asdict(spec))}
+    del document["schema"]
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _record(kind: Any, values: Mapping[str, Any]) -> Any:
+    kinds = {field.name: field.type for field in dataclasses.fields(kind)}
+    return kind(**{name: _typed(value, kinds[name]) for name, value in values.items()})
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """JSON tells no integer from 8.0 and has no tuples: give each field the type that its dataclass names."""
+    if isinstance(value, dict):
+        return _record(kind, value) if dataclasses.is_dataclass(kind) else dict(value)
+    if isinstance(value, list):
+        return tuple(value)
+    if kind is float:
+        return float(value)
+    if isinstance(value, float) and int in (kind, *get_args(kind)):
+        return int(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
