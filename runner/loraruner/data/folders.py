@@ -1,0 +1,61 @@
+"""The regular files below a data folder, sorted; links are not followed, special files not opened."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loraruner.data.samples import Skipped
+from loraruner.errors import InputMissing, NoPermission
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Relative path (with ``/``) to path, sorted; and what was refused. Hidden names are in neither."""
+
+    files: dict[str, Path]
+    skipped: tuple[Skipped, ...]
+
+
+def list_files(folder: Path) -> Listing:
+    """List ``folder`` with everything below it; InputMissing (66) when it is no folder."""
+    if not folder.is_dir():
+        raise InputMissing(f"{folder}: no such folder; $.data.uri must name a folder or an archive of one")
+    files: dict[str, Path] = {}
+    skipped: list[Skipped] = []
+    for relative, entry in _entries(folder, ""):
+        if fault := _fault(entry):
+            shown = relative.encode(errors="backslashreplace").decode()
+            skipped.append(Skipped(shown, fault))
+        else:
+            files[relative] = Path(entry.path)
+    return Listing(dict(sorted(files.items())), tuple(skipped))
+
+
+def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything below ``folder`` that is no plain folder and not hidden."""
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError as error:
+        raise NoPermission(
+            f"{folder}: may not be listed; give this user read and search permission"
+        ) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(folder / entry.name, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, entry
+
+
+def _fault(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "is a link: put the file itself there"
+    if not entry.is_file(follow_symlinks=False):
+        return "is not a regular file"
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8: rename it"
+    return ""

@@ -1,0 +1,155 @@
+"""Pictures with captions in a folder: each is decoded once before it may be trained on."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from loraruner.data.folders import list_files
+from loraruner.data.lines import BadValue
+from loraruner.data.metadata import (
+    MAX_CAPTION_CHARS,
+    PICTURE_SUFFIXES,
+    Captions,
+    normal_name,
+    read_captions,
+    tidy_caption,
+)
+from loraruner.data.samples import Picture, Scan, Skipped
+from loraruner.errors import DataInvalid
+from loraruner.files import digest_file
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+FOREIGN_SUFFIXES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".psd")
+SIDECAR_SUFFIXES = (".txt", ".caption")
+MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn of decompression bombs
+MAX_PICTURE_BYTES = 512 << 20
+SIXTEEN_TO_EIGHT_BITS = 1 / 257
+
+# What Pillow's decoders raise on broken files.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+
+
+def scan_pictures(folder: Path, *, metadata: str | None, min_side: int = 0) -> Scan[Picture]:
+    """Find every .png, .jpg, .jpeg, .webp and .bmp below ``folder`` that decodes and has a caption.
+
+    Captions come from the file ``metadata`` (None: metadata.csv or metadata.jsonl where there is one), else
+    from a .txt or .caption beside the picture. Pictures whose shorter side has fewer than ``min_side`` pixels
+    are skipped. Raises what ``metadata.read_captions`` raises.
+    """
+    listing = list_files(folder)
+    captions = read_captions(listing.files, metadata, folder)
+    skipped = [*listing.skipped, *captions.skipped, *_listed_in_vain(captions, listing.files)]
+    pictures: list[Picture] = []
+    for name, path in listing.files.items():
+        suffix = path.suffix.lower()
+        if suffix not in PICTURE_SUFFIXES + FOREIGN_SUFFIXES:
+            continue
+        try:
+            if suffix in FOREIGN_SUFFIXES:
+                raise BadValue(f"{suffix} pictures are not read: convert it to PNG or JPEG")
+            caption = _caption(name, captions, listing.files)
+            _check(path, min_side)
+            pictures.append(Picture(name, path, caption, digest_file(path).sha256))
+        except BadValue as fault:
+            skipped.append(Skipped(name, str(fault)))
+    return Scan(tuple(pictures), tuple(sorted(skipped, key=lambda bad: bad.name)))
+
+
+def open_rgb(path: Path) -> Any:
+    """The picture as a PIL image in RGB: turned as its EXIF says, transparency on white, 16 bit scaled to 8.
+
+    DataInvalid (65) when it does not decode, is of another format or has more than MAX_PIXELS.
+    """
+    try:
+        return _decode(path)
+    except BadValue as fault:
+        raise DataInvalid(f"{path}: {fault}; replace or remove the picture") from fault
+
+
+def _check(path: Path, min_side: int) -> None:
+    width, height = _decode(path).size
+    if min(width, height) < min_side:
+        raise BadValue(f"{width} x {height} pixels: the shorter side must have at least {min_side}")
+
+
+def _listed_in_vain(captions: Captions, files: dict[str, Path]) -> list[Skipped]:
+    there = {
+        normal_name(name): path.suffix.lower() in PICTURE_SUFFIXES + FOREIGN_SUFFIXES
+        for name, path in files.items()
+    }
+    kinds = ", ".join(PICTURE_SUFFIXES)
+    reasons = {None: "but not there", False: f"but is none of {kinds}"}
+    return [
+        Skipped(name, f"listed in {captions.source} {reasons[there.get(name)]}")
+        for name in captions.by_file
+        if not there.get(name)
+    ]
+
+
+def _caption(name: str, captions: Captions, files: dict[str, Path]) -> str:
+    if caption := captions.by_file.get(normal_name(name)):
+        return caption
+    stem = name[: name.rindex(".")]
+    sidecar = next((stem + suffix for suffix in SIDECAR_SUFFIXES if stem + suffix in files), None)
+    if sidecar is None:
+        raise BadValue(f"no caption: add it to {captions.source or 'metadata.csv'} or a .txt beside")
+    with files[sidecar].open("rb") as stream:
+        raw = stream.read(4 * MAX_CAPTION_CHARS + 4)
+    try:
+        caption = tidy_caption(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BadValue(f"its caption {sidecar} is not UTF-8, or too long") from None
+    if not caption:
+        raise BadValue(f"its caption {sidecar} is empty")
+    return caption
+
+
+def _decode(path: Path) -> Any:
+    """Check the whole file, then decode it; BadValue with the reason."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    try:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise BadValue(f"larger than {MAX_PICTURE_BYTES:,} bytes")
+        with Image.open(path, formats=FORMATS) as image:
+            _require_size(image.size)
+            image.verify()  # checksums of every PNG chunk; the image is spent by it
+        with Image.open(path, formats=FORMATS) as image:
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except bombs:
+        raise BadValue(f"more than {MAX_PIXELS:,} pixels: scale it down") from None
+    except UnidentifiedImageError:
+        raise BadValue(f"is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from None
+    except BROKEN as error:
+        raise BadValue(f"does not decode: {error}") from error
+
+
+def _require_size(size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise BadValue(f"{size[0]} x {size[1]} is more than {MAX_PIXELS:,} pixels: scale it down")
+
+
+def _to_rgb(image: Any) -> Any:
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16-bit grey, which convert("RGB") would clip at 255
+        return (
+            image.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT_BITS).convert("L").convert("RGB")
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
