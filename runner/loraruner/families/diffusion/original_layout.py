@@ -78,9 +78,10 @@ def configs(path: Path) -> dict[str, dict[str, Any]]:
             "scheduler": {},
         }
     except (KeyError, IndexError, ValueError) as error:
+        fault = f"{error.args[0]} is missing" if isinstance(error, KeyError) else "one has an odd shape"
         raise DataInvalid(
-            f"{path}: its tensors do not form a Stable Diffusion 1.x model ({error.args[0]!r} is missing or "
-            "misshapen); fetch it again or name another file"
+            f"{path}: its tensors do not form a Stable Diffusion 1.x model: {fault}; "
+            "fetch it again or name another file"
         ) from error
     if metadata.get("modelspec.prediction_type") == "v":
         found["scheduler"]["prediction_type"] = "v_prediction"
@@ -123,7 +124,7 @@ def _refuse_foreign(path: Path, shapes: Shapes) -> None:
                 "Diffusion 1.x checkpoint, name another file"
             )
     conv_in = shapes.get("model.diffusion_model.input_blocks.0.0.weight", [0, 4])
-    if len(conv_in) < 2 or conv_in[1] != 4:
+    if len(conv_in) > 1 and conv_in[1] != 4:
         raise DataInvalid(
             f"{path}: its UNet takes {conv_in[1]} channels instead of 4, as inpainting models do; "
             "text-to-image takes plain Stable Diffusion 1.x, name another file"
@@ -133,6 +134,7 @@ def _refuse_foreign(path: Path, shapes: Shapes) -> None:
 def _unet(shapes: Shapes) -> dict[str, Any]:
     """Levels lie between downsamplers (``op``); each holds the same number of residual blocks."""
     start, end = PREFIXES["unet"] + "input_blocks.", ".0.out_layers.3.weight"
+    in_channels = shapes[f"{start}0.0.weight"][1]
     levels: list[list[int]] = [[]]
     for i in count(1):
         if f"{start}{i}.0.op.weight" in shapes:
@@ -143,6 +145,7 @@ def _unet(shapes: Shapes) -> dict[str, Any]:
             break
     attends = [f"{start}{level[0]}.1.proj_in.weight" in shapes for level in levels]
     return {
+        "in_channels": in_channels,
         "block_out_channels": [shapes[f"{start}{level[0]}{end}"][0] for level in levels],
         "layers_per_block": len(levels[0]),
         "down_block_types": ["CrossAttnDownBlock2D" if attend else "DownBlock2D" for attend in attends],
