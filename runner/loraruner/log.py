@@ -16,7 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from loraruner.redact import Redactor
 
-NOISY = ("botocore", "boto3", "s3transfer", "urllib3", "filelock", "httpx", "PIL", "diffusers", "transformers", "fsspec")
+NOISY = ("botocore", "boto3", "urllib3", "filelock", "httpx", "PIL", "diffusers", "transformers", "fsspec")
 
 
 class _CurrentStderr(logging.StreamHandler[TextIO]):
@@ -70,6 +70,7 @@ def _formatter(text: bool, redact: Redactor) -> structlog.stdlib.ProcessorFormat
     ]
     exceptions = [structlog.processors.format_exc_info]
     last = _short_line if text else structlog.processors.JSONRenderer(sort_keys=True)
+
     def strike(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         return {key: redact.text(value) if isinstance(value, str) else value for key, value in event.items()}
 

@@ -32,7 +32,8 @@ class Made:
 def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """The manifest without ``version`` and ``files``, which publishing adds.
 
-    ``run``: run_id, attempts, data_digest, hardware, peak_memory. ``seconds``: by stage, this attempt; training over all attempts.
+    ``run``: run_id, attempts, data_digest, hardware, peak_memory. ``seconds``: by stage, of this attempt; ``training``
+    counts the steps of all attempts.
     """
     progress, samples, opened = made.trained.progress, made.opened.samples, made.opened
     return {
@@ -58,7 +59,7 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
         "steps": progress.step,
         "epochs": progress.epoch + 1,
         "samples_seen": progress.samples_seen,
-        "seconds": {**{stage: round(value, 3) for stage, value in seconds.items()}, "training": round(progress.train_s, 3)},
+        "seconds": {key: round(value, 3) for key, value in {**seconds, "training": progress.train_s}.items()},
         "gpu_seconds": round(progress.train_s, 3) if made.runtime.device == "cuda" else 0.0,
         "peak_memory": run["peak_memory"],
         "attempts": run["attempts"],

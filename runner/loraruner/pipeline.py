@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from loraruner import attempt_logs, export, log, manifest, provenance, publish, runs, samples, stage, trials
+from loraruner import plan as planning
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Emit, Event, StageStarted
 from loraruner.families import load_family
-from loraruner.families.base import Runtime, Trainable
+from loraruner.families.base import Runtime, Samples, Trainable
 from loraruner.files import write_bytes
 from loraruner.report import write_report
 from loraruner.result import RunResult
@@ -51,7 +52,7 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     set_thread_environment()
     family = load_family(spec.task)
     inputs = stage.list_inputs(spec, settings)
-    store = open_store(f"{spec.output.uri.rstrip('/')}/{spec.name}", settings)
+    store = _output_store(spec, settings)
     capabilities = store.probe()
     identity = _choose_run(spec, inputs, request, settings, store)
     if done := publish.find_published(store, spec.output.version, identity.run_id):
@@ -79,6 +80,40 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
             published = publish.publish(store, version, run.workspace.version, document)
         run.status.set(state="published", version=version, exit_code=int(ExitCode.OK), exit_name="OK")
     return _result(store, published, already=False)
+
+
+def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
+    """Fetch and scan the inputs, try a few steps on a few samples, and say what the whole job takes; trains nothing."""
+    set_thread_environment()
+    family = load_family(spec.task)
+    staged = stage.fetch(spec, stage.list_inputs(spec, settings), settings)
+    opened = samples.open_samples(spec, staged, family, settings.cache)
+    from loraruner.training.runtime import resolve_runtime
+    from loraruner.training.trial import measure
+
+    runtime = resolve_runtime(spec)
+    few = Samples(opened.samples.train[: planning.few_samples(spec, opened)])
+    started = time.monotonic()
+    prepared = family.prepare(spec, opened.base, few, settings.cache / "prepared", runtime)
+    prepare_s = time.monotonic() - started
+    cost = measure(spec, family.build(spec, opened.base, prepared, runtime))
+    return planning.describe(spec, opened, runtime, cost, (prepared, prepare_s))
+
+
+def check(spec: Spec, settings: Settings) -> None:
+    """What needs a store or a path: inputs exist, the output can be written, an explicit version is free.
+
+    Raises InputMissing (66), NoPermission (77), TemporaryFailure (75) or VersionConflict (73).
+    """
+    inputs = stage.list_inputs(spec, settings)
+    store = _output_store(spec, settings)
+    store.probe()
+    identity = runs.identify(spec, {pointer: each.fingerprint for pointer, each in inputs.items()}, settings.run_id)
+    publish.find_published(store, spec.output.version, identity.run_id)
+
+
+def _output_store(spec: Spec, settings: Settings) -> Store:
+    return open_store(f"{spec.output.uri.rstrip('/')}/{spec.name}", settings)
 
 
 class _Run:

@@ -41,8 +41,8 @@ def find_published(store: Store, version: str, run_id: str) -> Published | None:
         manifest = read_manifest(store, version)
         if manifest and manifest["run_id"] != run_id:
             raise VersionConflict(
-                f"$.output.version: version {version!r} exists in {store.uri} and was made by run {manifest['run_id']}; "
-                "versions never change: choose another one or \"auto\""
+                f"$.output.version: version {version!r} exists in {store.uri}, made by run {manifest['run_id']}; "
+                'versions never change: choose another one or "auto"'
             )
         return Published(version, manifest) if manifest else None
     for number in _own_reservations(store, run_id):
@@ -147,7 +147,7 @@ def _reserve_named(store: Store, version: str, run_id: str) -> str:
         owner = json.loads(store.read(reservation_key(version))[0])["run_id"]
         if owner != run_id:
             raise VersionConflict(
-                f"$.output.version: {version!r} is reserved by run {owner}; choose another one or \"auto\""
+                f'$.output.version: {version!r} is reserved by run {owner}; choose another one or "auto"'
             ) from error
     return version
 

@@ -107,7 +107,7 @@ def refuse_ended(store: Store, identity: Identity) -> None:
     status = json.loads(store.read(keys.status)[0])
     if status.get("exit_code") == ExitCode.DIVERGED:
         raise Diverged(
-            f"run {identity.run_id} has ended: {status.get('reason')}; change the job, or resume this run with --continue"
+            f"run {identity.run_id} has ended: {status.get('reason')}; change the job, or resume it with --continue"
         )
 
 

@@ -44,3 +44,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         hf_token=environment.get("HF_TOKEN") or None,
         secrets=tuple(environment[name] for name in SECRET_VARIABLES if len(environment.get(name, "")) >= 8),
     )
+
+
+def shown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """For people: the value of every plain variable that is set, and only "set" for a secret."""
+    plain = {name: environment[name] for name in SHOWN_VARIABLES if environment.get(name)}
+    return plain | {name: "set" for name in SECRET_VARIABLES if environment.get(name)}

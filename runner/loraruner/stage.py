@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,8 +107,7 @@ def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
     Raises EnvironmentUnfit (78) before the first byte when the disk is too small, DataInvalid (65) for another digest
     than the job's, IntegrityError (74) when bytes stay wrong.
     """
-    remote = [each for each in inputs.values() if not each.local]
-    needed = sum(_missing_bytes(each, settings.cache) for each in remote)
+    needed = sum(_missing_bytes(each, settings.cache) for each in inputs.values())
     require_free(settings.cache, needed, "the inputs")
     fetched = in_parallel({key: _fetcher(each, settings) for key, each in inputs.items()})
     _require_digest("$.model.sha256", spec.model.sha256, fetched["$.model.base"], spec.model.base)
@@ -119,6 +119,12 @@ def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
         evaluation=opened.get("$.evaluation.uri"),
         general=opened.get("$.evaluation.general_uri"),
     )
+
+
+def fetch_one(each: Input, settings: Settings) -> Fetched:
+    """Fetch one input alone; an archive is opened."""
+    require_free(settings.cache, _missing_bytes(each, settings.cache), each.uri)
+    return _opened(_fetcher(each, settings)(), settings.cache)
 
 
 def in_parallel(work: dict[str, Callable[[], Result]]) -> dict[str, Result]:
@@ -156,6 +162,9 @@ def _target(each: Input, info: ObjectInfo, cache: Path) -> Path:
 
 
 def _missing_bytes(each: Input, cache: Path) -> int:
+    """What is still to come; nothing for an input that lies on this machine."""
+    if each.local:
+        return 0
     missing = sum(i.size_bytes for i in each.objects if not _target(each, i, cache).exists())
     single = len(each.objects) == 1 and each.uri.lower().endswith((".zip", ".tar", ".tgz", ".gz"))
     return missing * ARCHIVE_GROWTH if single else missing
@@ -173,11 +182,11 @@ def _fetch_remote(each: Input, settings: Settings) -> Fetched:
             digest = digest_file(path)
             if known.get(info.key, digest.sha256) == digest.sha256:
                 return digest
-            _LOG.warning("%s: the cached copy of %s is damaged and is fetched again", each.pointer, info.key or each.uri)
+            _LOG.warning("%s: the cached %s is damaged and is fetched again", each.pointer, info.key or each.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         return store.download(info.key, path, sha256=known.get(info.key))
 
-    digests = in_parallel({info.key: (lambda info=info: one(info)) for info in each.objects})
+    digests = in_parallel({info.key: partial(one, info) for info in each.objects})
     write_bytes(marker, json.dumps({key: digest.sha256 for key, digest in digests.items()}).encode())
     _LOG.info("%s: %d objects, %d bytes at hand", each.pointer, len(digests), each.size_bytes)
     single = each.objects[0] if digests.keys() == {""} else None

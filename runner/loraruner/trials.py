@@ -10,9 +10,7 @@ from loraruner.workspace import Workspace
 _LOG = logging.getLogger(__name__)
 
 
-def try_adapter(
-    spec: Spec, family: Family, base: Base, workspace: Workspace, between: Callable[[], None]
-) -> Trials:
+def try_adapter(spec: Spec, family: Family, base: Base, workspace: Workspace, between: Callable[[], None]) -> Trials:
     """Generate for ``sampling.prompts`` into ``samples/``; the adapter is read from the exported files.
 
     ``between`` is called between prompts and raises when the run has to stop.

@@ -4,6 +4,7 @@ A command is one line in ``COMMANDS``; its module is imported when it runs, so t
 heavy.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import click
 
 from loraruner import __version__
+from loraruner.cli import termination
 from loraruner.cli.context import CliContext
 from loraruner.cli.output import say
 from loraruner.errors import ExitCode, LoraRunerError
@@ -32,6 +34,9 @@ COMMANDS: dict[str, Lazy] = {
     "init": Lazy("loraruner.cli.init:init", "Write a starter job for a task."),
     "schema": Lazy("loraruner.cli.schema:schema", "Print the JSON Schema of a job."),
     "validate": Lazy("loraruner.cli.validate:validate", "Check a job and name every fault with its fix."),
+    "plan": Lazy("loraruner.cli.plan:plan", "Say what a job would do and need, and train nothing."),
+    "infer": Lazy("loraruner.cli.infer:infer", "Try prompts on a published version, with and without it."),
+    "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
     "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
 }
 
@@ -81,7 +86,12 @@ def commands(ctx: click.Context, log_format: str, log_level: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with a code of ``loraruner.errors.ExitCode``."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == ExitCode.PREEMPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # a thread that still waits for the network must not eat up the grace period
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -93,15 +103,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return termination.note(error.exit_code, error.format_message())
     except LoraRunerError as error:
         tell(error)
-        return int(error.code)
-    except Exception:  # the last line of defence: whatever is left is our own fault, and exits with 70
+        return termination.note(error.code, str(error))
+    except Exception as error:  # the last line of defence: whatever is left is our own fault, and exits with 70
         traceback.print_exc()
         say("Internal: this is a fault of loraruner; please report the lines above")
-        return int(ExitCode.INTERNAL)
-    return result if isinstance(result, int) else int(ExitCode.OK)
+        return termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
+    return termination.note(result if isinstance(result, int) else ExitCode.OK, "done")
 
 
 def tell(error: LoraRunerError) -> None:

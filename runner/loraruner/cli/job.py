@@ -36,9 +36,7 @@ def read_job(job: str) -> bytes:
         with Path(job).open("rb") as stream:
             return stream.read(READ_BYTES)
     except (FileNotFoundError, NotADirectoryError):
-        raise InputMissing(
-            f"{job}: there is no such file; give a job's path, its URI, or - for stdin"
-        ) from None
+        raise InputMissing(f"{job}: there is no such file; give a job's path, its URI, or - for stdin") from None
     except IsADirectoryError:
         raise InputMissing(f"{job}: this is a folder; give the JSON file inside it") from None
     except PermissionError:

@@ -1,4 +1,4 @@
-"""``loraruner validate``: every fault of a job at once, without torch, a store or a path."""
+"""``loraruner validate``: every fault of a job at once; without torch, and without a store or a path unless asked."""
 
 from dataclasses import asdict
 
@@ -11,8 +11,9 @@ from loraruner.cli.output import emit, format_option, say
 
 @click.command()
 @job_arguments
+@click.option("--remote", is_flag=True, help="Also check inputs, output and version in their stores.")
 @format_option
-def validate(job: str, overrides: tuple[str, ...], format: str | None) -> None:
+def validate(job: str, overrides: tuple[str, ...], remote: bool, format: str | None) -> None:
     """Check JOB (a path, - for stdin, or a URI) and name every fault with its place and its fix."""
     try:
         loaded = spec.load(read_job(job), overrides=overrides)
@@ -21,6 +22,10 @@ def validate(job: str, overrides: tuple[str, ...], format: str | None) -> None:
         raise
     for warning in loaded.warnings:
         say(f"warning: {warning}")
+    if remote:
+        from loraruner import pipeline, settings
+
+        pipeline.check(loaded.spec, settings.load())
     emit(
         {
             "valid": True,

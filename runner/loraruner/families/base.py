@@ -117,8 +117,6 @@ class Trainable(Protocol):
 class Family(Protocol):
     """The verbs of one task. Every one is safe to repeat: it writes beside and renames, or skips."""
 
-    formats: tuple[str, ...]
-
     def scan(self, spec: Spec, path: Path) -> Scan[Any]:
         """Find the samples in a staged data folder or file; imports no torch."""
         ...
@@ -144,7 +142,7 @@ class Family(Protocol):
         ...
 
     def verify(self, spec: Spec, base: Base, trainable: Trainable, folder: Path) -> tuple[Artifact, ...]:
-        """Load every exported file into a fresh base and compare with the trained module; IntegrityError if it differs."""
+        """Load every exported file into a fresh base, compare with the trained module; IntegrityError if it differs."""
         ...
 
     def generate(self, spec: Spec, base: Base, adapter: Path | None, request: Request, folder: Path) -> Trials:
@@ -163,7 +161,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where ``prepare`` left the cached tensors, as the family's own file layout, and how many samples each part has."""
+    """Where ``prepare`` left the cached tensors, in the family's own file layout, and the samples of each part."""
 
     files: Mapping[str, Path]
     ids: Mapping[str, tuple[str, ...]]  # part -> sample ids, in index order

@@ -94,9 +94,8 @@ class Loop:
         self.around.metrics.write(progress.step, {"epoch": epoch, **values, **times})
         self.around.emit(StepDone(progress.step, self.total_steps, epoch, loss, rate, step_s))
         self._log_sparsely(loss, step_s)
-        if self.spec.evaluation.every_steps and progress.step % self.spec.evaluation.every_steps == 0:
-            self._evaluate()
-        elif progress.step == self.total_steps:
+        every = spec.evaluation.every_steps
+        if progress.step == self.total_steps or (every and progress.step % every == 0):
             self._evaluate()
         self._save_when_due()
 
@@ -114,7 +113,7 @@ class Loop:
             batch = self.trainable.collate(indices, draw)
             begun = time.perf_counter()
             loss = self.trainable.loss(batch).total / weight
-            self.live.scaler.scale(loss).backward()
+            self.live.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             compute_s += time.perf_counter() - begun
             total += loss.detach()
         return total.item(), compute_s

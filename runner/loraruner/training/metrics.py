@@ -12,7 +12,7 @@ class Metrics:
 
     def __init__(self, path: Path, tensorboard: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", buffering=1)  # whole lines, for whoever follows it
         self._events = SummaryWriter(log_dir=str(tensorboard), flush_secs=30)
 
     def write(self, step: int, values: dict[str, Any], group: str = "train") -> None:

@@ -46,9 +46,7 @@ class CausalLm:
 
         return trainable.build(spec, base, prepared, runtime)
 
-    def export(
-        self, spec: Spec, base: Base, trainable: Trainable, folder: Path, facts: Mapping[str, str]
-    ) -> None:
+    def export(self, spec: Spec, base: Base, trainable: Trainable, folder: Path, facts: Mapping[str, str]) -> None:
         """Write the PEFT folder; it holds nothing run-dependent, so ``facts`` stay out of it."""
         from loraruner.families.causal_lm import proof
 
@@ -60,9 +58,7 @@ class CausalLm:
 
         return proof.verify(spec, base, cast("CausalTrainable", trainable), folder)
 
-    def generate(
-        self, spec: Spec, base: Base, adapter: Path | None, request: Request, folder: Path
-    ) -> Trials:
+    def generate(self, spec: Spec, base: Base, adapter: Path | None, request: Request, folder: Path) -> Trials:
         """Greedy answers without and with the adapter."""
         from loraruner.families.causal_lm import generate
 

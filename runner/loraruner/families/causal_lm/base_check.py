@@ -14,9 +14,7 @@ from loraruner.families.weights import PICKLE_SUFFIXES, check_safetensors, refus
 
 MAX_JSON_BYTES = 64 << 20  # an index of thousands of shards is far below
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
-FREE_TEXT_KEYS = frozenset(
-    {"_name_or_path", "_model_name_or_path", "name_or_path"}
-)  # never read when loading
+FREE_TEXT_KEYS = frozenset({"_name_or_path", "_model_name_or_path", "name_or_path"})  # never read when loading
 # What transformers turns from GGUF into a decoder-only language model.
 GGUF_ARCHITECTURES = frozenset(
     {"bloom", "falcon", "gemma2", "gemma3", "gpt2", "llama", "mistral", "nemotron", "phi3"}
@@ -32,9 +30,7 @@ def find_gguf(path: Path) -> Path | None:
     found = sorted(p for p in path.iterdir() if p.suffix.lower() == ".gguf")
     if len(found) > 1:
         names = ", ".join(p.name for p in found)
-        raise DataInvalid(
-            f"{path}: holds {len(found)} .gguf files ({names}); name one of them in $.model.base"
-        )
+        raise DataInvalid(f"{path}: holds {len(found)} .gguf files ({names}); name one of them in $.model.base")
     return found[0] if found else None
 
 
@@ -71,9 +67,7 @@ def _check_gguf(path: Path) -> None:
         known = ", ".join(sorted(GGUF_ARCHITECTURES))
         raise DataInvalid(f"{path}: its architecture {architecture!r} is none of {known}; {NEEDED}")
     if not metadata.get("tokenizer.ggml.tokens"):
-        raise DataInvalid(
-            f"{path}: holds no tokenizer (tokenizer.ggml.tokens); convert the model to GGUF with it"
-        )
+        raise DataInvalid(f"{path}: holds no tokenizer (tokenizer.ggml.tokens); convert the model to GGUF with it")
 
 
 def _check_folder(folder: Path) -> None:
@@ -107,9 +101,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _refuse_leaf(file: Path, place: str, key: str, value: Any) -> None:
     if ".auto_map" in place:
-        raise DataInvalid(
-            f"{file}: {place} asks for remote code, which is never run; use a model without auto_map"
-        )
+        raise DataInvalid(f"{file}: {place} asks for remote code, which is never run; use a model without auto_map")
     if not isinstance(value, str) or key in FREE_TEXT_KEYS:
         return
     names_file = file.name == "config.json" or key.endswith("_file")
@@ -165,9 +157,7 @@ def _weight_files(folder: Path) -> list[Path]:
     names = sorted({str(name) for name in shards.values()})
     for name in names:
         if PurePosixPath(name).name != name or not name.endswith(".safetensors"):
-            raise DataInvalid(
-                f"{index}: $.weight_map names {name!r}, which is no .safetensors file of its folder"
-            )
+            raise DataInvalid(f"{index}: $.weight_map names {name!r}, which is no .safetensors file of its folder")
         if not (folder / name).is_file():
             raise DataInvalid(f"{folder / name}: named by {index.name} and missing; fetch the model again")
     return [folder / name for name in names]
@@ -176,9 +166,7 @@ def _weight_files(folder: Path) -> list[Path]:
 def _read_json(file: Path) -> dict[str, Any]:
     """An object from a JSON file of bounded size; DataInvalid otherwise."""
     if file.stat().st_size > MAX_JSON_BYTES:
-        raise DataInvalid(
-            f"{file}: {file.stat().st_size:,} bytes are more than {MAX_JSON_BYTES:,}; fetch it again"
-        )
+        raise DataInvalid(f"{file}: {file.stat().st_size:,} bytes are more than {MAX_JSON_BYTES:,}; fetch it again")
     try:
         value = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:

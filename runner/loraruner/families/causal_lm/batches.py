@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-WINDOW_BATCHES = (
-    32  # batches whose rows are sorted together: long enough to bucket, short enough to stay shuffled
-)
+WINDOW_BATCHES = 32  # batches whose rows are sorted together: long enough to bucket, short enough to stay shuffled
 
 
 def bucketed(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> list[list[int]]:

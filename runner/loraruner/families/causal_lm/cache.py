@@ -92,9 +92,7 @@ def _write(path: Path, tokenizer: object, rows: Sequence[Row], max_length: int) 
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
-    log.info(
-        "tokenised %d rows: %d tokens, %d trained", len(rows), len(tensors["ids"]), tensors["trained"].sum()
-    )
+    log.info("tokenised %d rows: %d tokens, %d trained", len(rows), len(tensors["ids"]), tensors["trained"].sum())
 
 
 def _warn_of_cuts(path: Path, part: str, num_rows: int, max_length: int) -> None:

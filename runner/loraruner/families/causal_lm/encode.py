@@ -59,9 +59,7 @@ def encode(tokenizer: Any, rows: Sequence[Row], max_length: int) -> list[Tokens]
     )
     special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
     encoded = []
-    for row, (_, spans), ids, offsets in zip(
-        rows, rendered, batch["input_ids"], batch["offset_mapping"], strict=True
-    ):
+    for row, (_, spans), ids, offsets in zip(rows, rendered, batch["input_ids"], batch["offset_mapping"], strict=True):
         trained = _trained_tokens(ids, offsets, spans, special)
         encoded.append(_cut(row, ids, trained, max_length))
     return encoded
@@ -129,9 +127,7 @@ def _trained_tokens(
     return trained
 
 
-def _cut(
-    row: Row, ids: Sequence[int], trained: np.ndarray[Any, np.dtype[np.uint8]], max_length: int
-) -> Tokens:
+def _cut(row: Row, ids: Sequence[int], trained: np.ndarray[Any, np.dtype[np.uint8]], max_length: int) -> Tokens:
     kept = trained[:max_length]
     if not kept.any():
         reason = (

@@ -42,8 +42,7 @@ def generate(spec: Spec, base: Base, adapter: Path | None, request: Request, fol
     ``options.expect_phrases[N]``.
     """
     options = spec.options
-    if not isinstance(options, TextOptions):
-        raise TypeError(f"options of {spec.task} given to text-generation")
+    assert isinstance(options, TextOptions)  # the schema ties options to the task
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = load_model(base, device=device, dtype="float32")
     tokenizer = load_tokenizer(base)
@@ -82,9 +81,7 @@ def _greedily(model: Any, tokenizer: Any, max_new_tokens: int) -> GenerationConf
     end = model.generation_config.eos_token_id
     end = tokenizer.eos_token_id if end is None else end
     pad = end[0] if isinstance(end, list) else end or 0  # masked wherever it stands
-    return GenerationConfig(
-        do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=pad
-    )
+    return GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=pad)
 
 
 def _answers(model: Any, tokenizer: Any, texts: Sequence[str], request: Request) -> list[str]:
@@ -93,9 +90,7 @@ def _answers(model: Any, tokenizer: Any, texts: Sequence[str], request: Request)
     answers: list[str] = []
     for first in range(0, len(texts), together):
         request.between()
-        prompts = [
-            tokenizer(text, add_special_tokens=False).input_ids for text in texts[first : first + together]
-        ]
+        prompts = [tokenizer(text, add_special_tokens=False).input_ids for text in texts[first : first + together]]
         answers += _decode(model, tokenizer, prompts, request.between)
     return answers
 

@@ -45,7 +45,7 @@ def localize(base: Base, cache: Path) -> Base:
 def _convert(gguf: Path, folder: Path) -> None:
     local = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
     with _readable(gguf, "use the model's .safetensors folder"):
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **local)
+        model = _load_whole(gguf.parent, dtype=torch.float32, **local)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **local)
     model.hf_quantizer = None  # else save_pretrained refuses: the weights are plain fp32 by now
     del model.config.quantization_config
@@ -70,10 +70,18 @@ def load_model(base: Base, *, device: str, dtype: str) -> PreTrainedModel:
     local = {"local_files_only": True, "trust_remote_code": False}
     with _readable(base.path, "save it again with save_pretrained of a current transformers"):
         config = _without_dropout(AutoConfig.from_pretrained(base.path, **local))
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            base.path, config=config, dtype=getattr(torch, dtype), use_safetensors=True, **local
-        )
+        model = _load_whole(base.path, config=config, dtype=getattr(torch, dtype), use_safetensors=True, **local)
     return model.to(device).requires_grad_(False).eval()
+
+
+def _load_whole(folder: Path, **options: Any) -> PreTrainedModel:
+    """The model; ValueError when weights are missing, which transformers would fill with random numbers."""
+    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ValueError(f"{len(missing)} weights are missing, first {missing[0]}")
+    loaded: PreTrainedModel = model
+    return loaded
 
 
 def _without_dropout(config: Any) -> Any:

@@ -46,9 +46,7 @@ def shortest_names(model: nn.Module, paths: Sequence[str]) -> list[str]:
 def _linear_paths(model: PreTrainedModel) -> list[str]:
     head = model.get_output_embeddings()
     return [
-        path
-        for path, layer in model.named_modules()
-        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+        path for path, layer in model.named_modules() if isinstance(layer, nn.Linear | Conv1D) and layer is not head
     ]
 
 

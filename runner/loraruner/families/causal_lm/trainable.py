@@ -9,6 +9,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from loraruner.adapters.inject import inject
+from loraruner.errors import SpecInvalid
 from loraruner.families.base import Base, BatchLoss, Draw, Prepared, Runtime
 from loraruner.families.causal_lm.batches import bucketed
 from loraruner.families.causal_lm.cache import TokenRows, read_tokens
@@ -111,14 +112,17 @@ def build(spec: Spec, base: Base, prepared: Prepared, runtime: Runtime) -> Causa
     module = load_model(base, device=runtime.device, dtype=runtime.dtype)
     targets = resolve_targets(module, spec.lora.targets)
     names, head = shortest_names(module, targets), plain_head(module)  # of the model as it came
-    inject(
-        module,
-        targets=targets,
-        rank=spec.lora.rank,
-        alpha=spec.lora.alpha,
-        dropout=spec.lora.dropout,
-        seed=spec.training.seed,
-    )
+    try:
+        inject(
+            module,
+            targets=targets,
+            rank=spec.lora.rank,
+            alpha=spec.lora.alpha,
+            dropout=spec.lora.dropout,
+            seed=spec.training.seed,
+        )
+    except ValueError as error:  # layers that PEFT knows not to work, such as Mamba's convolutions
+        raise SpecInvalid(f"$.lora.targets: PEFT refuses a layer of this model ({error}); name others") from error
     parts = {part: read_tokens(path) for part, path in prepared.files.items()}
     return CausalTrainable(module, parts, runtime, head=head, target_names=names)
 
@@ -134,9 +138,7 @@ def plain_head(module: PreTrainedModel) -> nn.Module | None:
         return None
     seen: dict[str, Tensor] = {}
     hooks = [
-        module.base_model.register_forward_hook(
-            lambda _m, _i, out: seen.update(hidden=out.last_hidden_state)
-        ),
+        module.base_model.register_forward_hook(lambda _m, _i, out: seen.update(hidden=out.last_hidden_state)),
         head.register_forward_hook(lambda _m, inputs, out: seen.update(entered=inputs[0], left=out)),
     ]
     try:
@@ -146,5 +148,7 @@ def plain_head(module: PreTrainedModel) -> nn.Module | None:
     finally:
         for hook in hooks:
             hook.remove()
+    if seen.keys() != {"hidden", "entered", "left"}:  # the model goes past its own backbone or head
+        return None
     exact = torch.equal(seen["entered"], seen["hidden"]) and torch.equal(seen["left"].float(), logits.float())
     return head if exact else None

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 class DiffusionFamily:
     """See ``families.base.Family``; heavy modules are imported by the verbs that need them."""
 
-    formats = ("diffusers", "kohya", "peft")
-
     def scan(self, spec: Spec, path: Path) -> Scan[Picture]:
         """Pictures with captions below ``path``."""
         return scan_pictures(path, metadata=spec.data.metadata)

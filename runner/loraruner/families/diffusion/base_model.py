@@ -110,7 +110,5 @@ def _load_part(part: str, path: Path, dtype: torch.dtype) -> Any:
         raise DataInvalid(f"{weights}: cannot be loaded ({reason}); fetch the model again") from error
     if report["missing_keys"]:
         first = min(report["missing_keys"])
-        raise DataInvalid(
-            f"{weights}: tensors of the {part} are missing, first {first}; fetch the model again"
-        )
+        raise DataInvalid(f"{weights}: tensors of the {part} are missing, first {first}; fetch the model again")
     return module.eval()

@@ -51,9 +51,7 @@ INFORMATIONAL = frozenset({"_name_or_path", "name_or_path"})
 def check(path: Path) -> None:
     """Raise DataInvalid for code, then for another kind of model, then for a missing or damaged part."""
     for code in sorted(path.rglob("*.py")):
-        raise DataInvalid(
-            f"{code}: a base model that brings its own code is refused; use one without, or remove it"
-        )
+        raise DataInvalid(f"{code}: a base model that brings its own code is refused; use one without, or remove it")
     configs = {file: read_config(file) for file in _config_files(path)}
     for file, config in configs.items():
         _refuse_remote(file, config)
@@ -104,9 +102,7 @@ def _check_tokenizer(folder: Path) -> None:
     if not (folder / "tokenizer.json").is_file() and not all(
         (folder / name).is_file() for name in ("vocab.json", "merges.txt")
     ):
-        raise DataInvalid(
-            f"{folder}: vocab.json and merges.txt, or tokenizer.json, are missing; fetch the whole model"
-        )
+        raise DataInvalid(f"{folder}: vocab.json and merges.txt, or tokenizer.json, are missing; fetch the whole model")
 
 
 def weights_file(path: Path, part: str) -> Path:
@@ -130,9 +126,7 @@ def read_config(file: Path) -> dict[str, Any]:
     """A JSON object of at most 1 MiB; DataInvalid otherwise."""
     try:
         if file.stat().st_size > MAX_CONFIG_BYTES:
-            raise DataInvalid(
-                f"{file}: a config above {MAX_CONFIG_BYTES:,} bytes is refused; fetch the model again"
-            )
+            raise DataInvalid(f"{file}: a config above {MAX_CONFIG_BYTES:,} bytes is refused; fetch the model again")
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataInvalid(f"{file}: the file is missing; fetch the whole model") from error
@@ -147,15 +141,11 @@ def _refuse_remote(file: Path, config: dict[str, Any]) -> None:
     """Neither code nor paths outside the folder."""
     for keys, value in _leaves(config):
         if "auto_map" in keys:
-            raise DataInvalid(
-                f"{file}: auto_map asks for code of the model's own, which is refused; use another base"
-            )
+            raise DataInvalid(f"{file}: auto_map asks for code of the model's own, which is refused; use another base")
         if isinstance(value, str) and not INFORMATIONAL.intersection(keys):
             steps = PurePosixPath(value.replace("\\", "/"))
             if steps.is_absolute() or ".." in steps.parts:
-                raise DataInvalid(
-                    f"{file}: {'.'.join(keys)} points outside the folder ({value!r}); remove it"
-                )
+                raise DataInvalid(f"{file}: {'.'.join(keys)} points outside the folder ({value!r}); remove it")
 
 
 def _leaves(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -193,6 +183,4 @@ def _another(file: Path, kind: Any, subject: str = "that is ") -> DataInvalid:
         "StableDiffusion3Pipeline": "Stable Diffusion 3",
     }
     known = names.get(kind, kind) if isinstance(kind, str) else kind
-    return DataInvalid(
-        f"{file}: {subject}{known}; text-to-image takes Stable Diffusion 1.x for now, use such a base"
-    )
+    return DataInvalid(f"{file}: {subject}{known}; text-to-image takes Stable Diffusion 1.x for now, use such a base")

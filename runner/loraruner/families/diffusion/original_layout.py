@@ -64,9 +64,7 @@ def configs(path: Path) -> dict[str, dict[str, Any]]:
     Raises DataInvalid for a damaged file, another kind of model, or one with a part missing.
     """
     if path.suffix.lower() != ".safetensors":
-        raise DataInvalid(
-            f"{path}: a single-file base model must be a .safetensors file; convert it or name another"
-        )
+        raise DataInvalid(f"{path}: a single-file base model must be a .safetensors file; convert it or name another")
     shapes = {name: shape for name, (_, shape) in check_safetensors(path).items()}
     _refuse_foreign(path, shapes)
     metadata = metadata_of(path)
@@ -150,24 +148,16 @@ def _unet(shapes: Shapes) -> dict[str, Any]:
         "layers_per_block": len(levels[0]),
         "down_block_types": ["CrossAttnDownBlock2D" if attend else "DownBlock2D" for attend in attends],
         "up_block_types": ["CrossAttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)],
-        "cross_attention_dim": shapes[
-            f"{PREFIXES['unet']}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-        ][1],
+        "cross_attention_dim": shapes[f"{PREFIXES['unet']}middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1],
     }
 
 
 def _vae(shapes: Shapes) -> dict[str, Any]:
     prefix = PREFIXES["vae"]
-    blocks = [
-        name
-        for name in shapes
-        if name.startswith(f"{prefix}encoder.down.") and name.endswith(".conv2.weight")
-    ]
+    blocks = [name for name in shapes if name.startswith(f"{prefix}encoder.down.") and name.endswith(".conv2.weight")]
     num_levels = len({name.split(".")[3] for name in blocks})
     return {
-        "block_out_channels": [
-            shapes[f"{prefix}encoder.down.{i}.block.0.conv2.weight"][0] for i in range(num_levels)
-        ],
+        "block_out_channels": [shapes[f"{prefix}encoder.down.{i}.block.0.conv2.weight"][0] for i in range(num_levels)],
         "layers_per_block": len(blocks) // num_levels if num_levels else 0,
         "down_block_types": ["DownEncoderBlock2D"] * num_levels,
         "up_block_types": ["UpDecoderBlock2D"] * num_levels,
@@ -176,9 +166,7 @@ def _vae(shapes: Shapes) -> dict[str, Any]:
 
 
 def _text_encoder(shapes: Shapes) -> dict[str, Any]:
-    names = {
-        text_name(name): shape for name, shape in shapes.items() if name.startswith(PREFIXES["text_encoder"])
-    }
+    names = {text_name(name): shape for name, shape in shapes.items() if name.startswith(PREFIXES["text_encoder"])}
     vocabulary, width = names["embeddings.token_embedding.weight"]
     return {
         "vocab_size": vocabulary,
@@ -198,17 +186,12 @@ def _hints(path: Path, metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]
     try:
         given = json.loads(metadata.get("loraruner.config", "{}"))
         hints = {
-            part: {key: given[part][key] for key in keys if key in given.get(part, {})}
-            for part, keys in HINTS.items()
+            part: {key: given[part][key] for key in keys if key in given.get(part, {})} for part, keys in HINTS.items()
         }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DataInvalid(
-            f"{path}: its metadata loraruner.config is not a JSON object of configs; mend it"
-        ) from error
+        raise DataInvalid(f"{path}: its metadata loraruner.config is not a JSON object of configs; mend it") from error
     for part, settings in hints.items():
         for key, value in settings.items():
             if type(value) is not type(template(part)[key]) or (not isinstance(value, str) and value <= 0):
-                raise DataInvalid(
-                    f"{path}: its metadata loraruner.config says {part}.{key} = {value!r}; mend it"
-                )
+                raise DataInvalid(f"{path}: its metadata loraruner.config says {part}.{key} = {value!r}; mend it")
     return hints

@@ -33,13 +33,10 @@ def load_part(part: str, path: Path, dtype: torch.dtype) -> Any:
                 module = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[part].from_config(config)
         missing, unused = module.load_state_dict(_state(part, path, config, dtype), strict=False, assign=True)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise DataInvalid(
-            f"{path}: its {part} cannot be built ({_first_line(error)}); name another file"
-        ) from error
+        raise DataInvalid(f"{path}: its {part} cannot be built ({_first_line(error)}); name another file") from error
     if missing:
         raise DataInvalid(
-            f"{path}: {len(missing)} tensors of its {part} are missing, first {missing[0]}; "
-            "fetch a whole checkpoint"
+            f"{path}: {len(missing)} tensors of its {part} are missing, first {missing[0]}; fetch a whole checkpoint"
         )
     if unused:
         log.warning("%s: %d tensors of its %s are not used, first %s", path, len(unused), part, unused[0])
@@ -72,9 +69,7 @@ def _own_vocabulary(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     try:
         model = json.loads(metadata_of(path)["loraruner.tokenizer"])["model"]
         merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in model["merges"]]
-        return {str(token): int(i) for token, i in model["vocab"].items()}, [
-            (str(a), str(b)) for a, b in merges
-        ]
+        return {str(token): int(i) for token, i in model["vocab"].items()}, [(str(a), str(b)) for a, b in merges]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataInvalid(
             f"{path}: its metadata loraruner.tokenizer is not the tokenizer.json of a CLIP tokenizer; "

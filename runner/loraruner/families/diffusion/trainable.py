@@ -94,9 +94,7 @@ class DiffusionTrainable:
 
     def loss(self, batch: Noised) -> BatchLoss:
         """Sum over pictures of the mean squared error of the predicted noise (or velocity)."""
-        context = (
-            torch.autocast(self._device.type, self._autocast) if self._autocast else contextlib.nullcontext()
-        )
+        context = torch.autocast(self._device.type, self._autocast) if self._autocast else contextlib.nullcontext()
         with context:
             predicted = self.module(batch.noisy, batch.timesteps, batch.text).sample  # (B, C, h, w)
         error = (predicted.float() - batch.target).square().flatten(1).mean(1)  # (B,)
@@ -144,9 +142,7 @@ def build(spec: Spec, base: Base, prepared: Prepared, runtime: Runtime) -> Diffu
     unet = base_model.load_unet(base.path, getattr(torch, runtime.dtype))
     lora = spec.lora
     targets = resolve_targets(unet, lora.targets)
-    inject(
-        unet, targets=targets, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, seed=spec.training.seed
-    )
+    inject(unet, targets=targets, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, seed=spec.training.seed)
     unet.to(runtime.device)
     parts = {part: load_part(prepared, part) for part in ("train", "evaluation")}
     return DiffusionTrainable(unet, base_model.load_noise_schedule(base.path), parts, runtime)

@@ -1,0 +1,52 @@
+"""``loraruner infer VERSION --prompt ...``."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from loraruner import settings
+from loraruner.cli.output import emit, format_option, say
+from loraruner.errors import DataInvalid
+
+
+@click.command()
+@click.argument("version")
+@click.option("--prompt", "prompts", multiple=True, required=True, help="What to generate for (repeatable).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first prompt.")
+@click.option("--base", help="The base model, where it lies now; by default the address in the manifest.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("infer"),
+    show_default=True,
+    help="Folder for the pictures or completions.",
+)
+@format_option
+def infer(
+    version: str, prompts: tuple[str, ...], seed: int, base: str | None, output: Path, format: str | None
+) -> None:
+    """Generate without and with the adapter of VERSION (an address that ``registry show`` takes)."""
+    from loraruner import registry, stage
+    from loraruner.families.base import Base, Request
+    from loraruner.infer import infer as generate
+    from loraruner.training.threads import set_thread_environment
+
+    set_thread_environment()
+    environment = settings.load()
+    found = registry.find_version(version, environment)
+    spec, recorded = registry.spec_of(found), found.manifest["base_model"]
+    uri = base or recorded["uri"]
+    fetched = stage.fetch_one(stage.list_input("base model", uri, environment), environment)
+    if fetched.sha256 != recorded["sha256"]:
+        raise DataInvalid(
+            f"{uri}: this is not the base that {version} was trained on (SHA-256 {fetched.sha256} instead of "
+            f"{recorded['sha256']}); name the right one with --base"
+        )
+    with tempfile.TemporaryDirectory(prefix="loraruner-infer-") as folder:
+        registry.download_version(found, Path(folder))
+        local = Base(fetched.path, fetched.sha256, uri)
+        result = generate(spec, local, Path(folder), Request(prompts, seed), folder=output, cache=environment.cache)
+    for trial in result["trials"]:
+        say(f"{trial['prompt']}\n  without: {trial['before']}\n  with:    {trial['after']}")
+    emit({"version": found.manifest["version"], **result}, format=format)

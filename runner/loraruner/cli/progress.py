@@ -1,0 +1,68 @@
+"""A run as a person watches it: one live line on a terminal, nothing extra elsewhere (the log has sparse lines)."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from loraruner.events import Emit, Evaluated, Event, StageStarted, StepDone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@contextmanager
+def watched(live: bool) -> Iterator[Emit]:
+    """Yield the ``emit`` for the pipeline; with ``live`` a rich progress line is shown on stderr."""
+    if not live:
+        yield lambda event: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    progress = Progress(
+        TextColumn("[bold]{task.description:<8}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        console=_stderr_console(),
+        refresh_per_second=4,
+        transient=True,
+    )
+    line = progress.add_task("start", total=None, facts="")
+
+    def emit(event: Event) -> None:
+        if isinstance(event, StageStarted):
+            progress.update(line, description=event.stage, total=None, completed=0, facts="")
+        elif isinstance(event, StepDone):
+            facts = f"loss {event.loss:.4f}  {1 / event.step_s:.1f} steps/s  {_memory_gb():.1f} GB"
+            progress.update(line, total=event.total_steps, completed=event.step, facts=facts)
+        elif isinstance(event, Evaluated):
+            progress.console.log(f"held-out loss after step {event.step}: {event.loss:.4f}")
+
+    with progress:
+        yield emit
+
+
+def _stderr_console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _memory_gb() -> float:
+    """Peak resident memory of this process, GB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -1,0 +1,51 @@
+"""``loraruner train JOB``: the whole pipeline."""
+
+import logging
+import sys
+from typing import TypedDict, Unpack
+
+import click
+
+from loraruner import settings
+from loraruner.cli.context import CliContext
+from loraruner.cli.job import job_arguments, read_job
+from loraruner.cli.output import emit, format_option
+from loraruner.training.signals import StopSignal
+
+_LOG = logging.getLogger(__name__)
+
+
+class RequestOptions(TypedDict):
+    """The options that make a ``pipeline.Request``."""
+
+    run_id: str | None
+    fresh: bool
+    resume_ended: bool
+
+
+@click.command()
+@job_arguments
+@click.option("--run-id", help="Use this run id in place of the one computed from the job and its inputs.")
+@click.option("--fresh", is_flag=True, help="Start a new run even if this job has run before.")
+@click.option("--continue", "resume_ended", is_flag=True, help="Resume a run that ended with code 79.")
+@format_option
+@click.pass_obj
+def train(
+    context: CliContext, job: str, overrides: tuple[str, ...], format: str | None, **request: Unpack[RequestOptions]
+) -> None:
+    """Train the adapter that JOB describes and publish it; the same JOB again resumes, or finds it published."""
+    stop = StopSignal()
+    stop.install()  # first of all: importing what follows takes a while
+    from loraruner import log, pipeline
+    from loraruner.cli.progress import watched
+    from loraruner.spec import load
+
+    environment = settings.load()
+    text = context.text_log(sys.stderr.isatty())
+    log.configure(text=text, level=context.log_level, secrets=environment.secrets)
+    loaded = load(read_job(job), overrides=overrides)
+    for warning in loaded.warnings:
+        _LOG.warning(warning)
+    with watched(text and sys.stderr.isatty()) as watcher:
+        result = pipeline.train(loaded.spec, pipeline.Request(**request), environment, watcher, stop)
+    emit(result.document(), format=format)

@@ -1,0 +1,80 @@
+"""Is this machine fit to train? One finding a line."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from loraruner.errors import LoraRunerError
+from loraruner.settings import Settings, shown
+from loraruner.stores import open_store
+
+NEEDED = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "pillow", "gguf", "tensorboard")
+OPTIONAL = ("boto3",)
+LOW_DISK_BYTES = 5 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: ``ok`` is False when a run would fail because of it."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+def examine(settings: Settings, store_uri: str | None) -> Iterator[Finding]:
+    """Packages, device, threads, disk, the operator's variables (set or not, never values of secrets), a store."""
+    yield from _packages()
+    if find_version("torch"):
+        yield from _device()
+    for name, folder in (("cache", settings.cache), ("workdir", settings.workdir)):
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        yield Finding(name, free >= LOW_DISK_BYTES, f"{folder}: {free / 1e9:.1f} GB free")
+    for variable, value in shown().items():
+        yield Finding(variable, True, value)
+    if store_uri:
+        yield _store(store_uri, settings)
+
+
+def find_version(package: str) -> str | None:
+    """The installed version, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _packages() -> Iterator[Finding]:
+    for package in (*NEEDED, *OPTIONAL):
+        version = find_version(package)
+        extra = "train" if package in NEEDED else "s3"
+        detail = version or f"not installed; pip install 'loraruner[{extra}]'"
+        yield Finding(package, bool(version) or package in OPTIONAL, detail)
+
+
+def _device() -> Iterator[Finding]:
+    import torch
+
+    from loraruner.training.threads import available_cpus
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        detail = f"{name}, CUDA {torch.version.cuda}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    else:
+        detail = "none: training runs on the CPU"
+    yield Finding("gpu", True, detail)
+    yield Finding("cpus", True, f"{available_cpus()} to be used, {torch.backends.cpu.get_cpu_capability()}")
+
+
+def _store(uri: str, settings: Settings) -> Finding:
+    return _tried("store", lambda: str(open_store(uri, settings).probe()))
+
+
+def _tried(check: str, call: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, True, call())
+    except LoraRunerError as error:
+        return Finding(check, False, str(error))
