@@ -13,9 +13,7 @@ ADAPTER = "default"
 SIDES = ("lora_A", "lora_B")
 
 
-def inject(
-    module: nn.Module, *, targets: Sequence[str], rank: int, alpha: float, dropout: float, seed: int
-) -> None:
+def inject(module: nn.Module, *, targets: Sequence[str], rank: int, alpha: float, dropout: float, seed: int) -> None:
     """Freeze ``module`` and add fp32 LoRA pairs to the layers at the exact paths ``targets``, in place.
 
     ``lora_A`` starts Kaiming-uniform from a generator of its own (the same bytes whatever ran before), ``lora_B``

@@ -1,0 +1,170 @@
+"""Bases are opened from local files; a GGUF is converted once."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGUFWriter, TokenType
+from safetensors.torch import load_file, save_file
+from transformers import LlamaForCausalLM
+
+from loraruner.errors import DataInvalid, EnvironmentUnfit
+from loraruner.families.base import Base
+from loraruner.families.causal_lm.base_check import check_base
+from loraruner.families.causal_lm.gguf_header import read_gguf_header
+from loraruner.families.causal_lm.open_base import load_model, load_tokenizer, localize
+
+NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+
+
+def write_gguf(path: Path, model: Any, tokenizer: Any) -> None:
+    """Write ``model`` in fp32, its query and key rows in the order that llama.cpp wants them."""
+    config = model.config
+    writer = GGUFWriter(str(path), "llama")
+    writer.add_context_length(128)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    _add_tokenizer(writer, tokenizer)
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    for name, tensor in model.state_dict().items():
+        array = tensor.numpy()
+        layer = name.removesuffix(".weight").rpartition(".")[2]
+        writer.add_tensor(_gguf_name(name), _permuted(array, heads[layer]) if layer in heads else array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_tokenizer(writer: GGUFWriter, tokenizer: Any) -> None:
+    tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    special = set(tokenizer.all_special_tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.CONTROL if token in special else TokenType.NORMAL for token in tokens])
+    writer.add_token_merges(["q z"])
+    writer.add_bos_token_id(tokenizer.bos_token_id)
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_unk_token_id(tokenizer.unk_token_id)
+    writer.add_chat_template(tokenizer.chat_template)
+
+
+def _gguf_name(name: str) -> str:
+    path = name.removesuffix(".weight")
+    if path in NAMES:
+        return f"{NAMES[path]}.weight"
+    _, _, block, rest = path.split(".", 3)
+    return f"blk.{block}.{NAMES[rest]}.weight"
+
+
+def _permuted(array: Any, num_heads: int) -> Any:
+    rows = array.shape[0]
+    paired = array.reshape(num_heads, 2, rows // num_heads // 2, array.shape[1])
+    return np.ascontiguousarray(paired.swapaxes(1, 2).reshape(array.shape))
+
+
+@pytest.fixture(scope="module")
+def gguf(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny Llama as one GGUF file."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    model = LlamaForCausalLM.from_pretrained(tiny_folder)
+    tokenizer = load_tokenizer(Base(tiny_folder, "0" * 64, "x"))
+    write_gguf(path, model, tokenizer)
+    return path
+
+
+def test_a_gguf_is_converted_once_to_the_same_model(gguf: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    """The converted folder computes the logits of the original, is a base itself, and is written once."""
+    check_base(gguf)
+    base = Base(gguf, "ef" * 32, "s3://models/tiny.gguf")
+    local = localize(base, tmp_path)
+    check_base(local.path)
+    assert replace(local, path=gguf) == base
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        expected = LlamaForCausalLM.from_pretrained(tiny_folder).eval()(ids).logits
+        found = load_model(local, device="cpu", dtype="float32")(ids).logits
+    torch.testing.assert_close(found, expected)
+    assert load_tokenizer(local)("Hé!").input_ids == load_tokenizer(Base(tiny_folder, "", ""))("Hé!").input_ids
+    written = (local.path / "model.safetensors").stat().st_mtime_ns
+    assert localize(replace(base, path=gguf.parent), tmp_path) == local
+    assert (local.path / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_folder_stays_where_it_is(base: Base, tmp_path: Path) -> None:
+    """A Hugging Face folder is loaded from its place; nothing is copied."""
+    assert localize(base, tmp_path) == base
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cut_gguf_is_refused_wherever_it_is_cut(gguf: Path, tmp_path: Path) -> None:
+    """Half a GGUF, or any other part of one, is one sentence that says so."""
+    content = gguf.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    for length in [*range(0, 600, 7), *range(600, len(content), 997), len(content) // 2, len(content) - 1]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(DataInvalid, match=r"cut\.gguf: not a whole GGUF file: .*; fetch it again"):
+            check_base(cut)
+
+
+def test_the_header_tells_the_converted_size(gguf: Path, tiny_folder: Path) -> None:
+    """The number of elements is that of the model's weights."""
+    model = LlamaForCausalLM.from_pretrained(tiny_folder)
+    assert read_gguf_header(gguf).num_elements == sum(tensor.numel() for tensor in model.state_dict().values())
+
+
+def test_a_conversion_needs_room(gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk too small for the fp32 weights is 78 before anything is written."""
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(EnvironmentUnfit, match=r"tiny\.gguf in fp32: .* 1,000 free"):
+        localize(Base(gguf, "ef" * 32, "x"), tmp_path)
+    assert not (tmp_path / "gguf").exists()
+
+
+def test_a_model_that_transformers_cannot_read_is_one_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+    """A configuration that contradicts its weights is DataInvalid, not a traceback."""
+    (tmp_path / "config.json").write_text('{"model_type": "no-such-model"}')
+    with pytest.raises(DataInvalid, match="transformers cannot load it"):
+        load_model(Base(tmp_path, "", ""), device="cpu", dtype="float32")
+
+
+def test_a_tokenizer_that_contradicts_itself_is_one_sentence(base: Base, tmp_path: Path) -> None:
+    """A merge without its token in the vocabulary is DataInvalid; its library raises a bare Exception."""
+    folder = Path(shutil.copytree(base.path, tmp_path / "copy"))
+    content = (folder / "tokenizer.json").read_text().replace('"qz":', '"zq":')
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(DataInvalid, match=r"transformers cannot load it .*out of vocabulary"):
+        load_tokenizer(Base(folder, "", ""))
+
+
+def test_missing_weights_are_never_made_up(base: Base, tmp_path: Path) -> None:
+    """A base without one of its tensors is DataInvalid; transformers alone would start it at random."""
+    folder = Path(shutil.copytree(base.path, tmp_path / "copy"))
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataInvalid, match=r"1 weights are missing, first model\.norm\.weight"):
+        load_model(Base(folder, "", ""), device="cpu", dtype="float32")
