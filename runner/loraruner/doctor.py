@@ -57,7 +57,7 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from loraruner.training.threads import available_cpus
+    from loraruner.threads import available_cpus
 
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()

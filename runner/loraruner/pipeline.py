@@ -24,8 +24,8 @@ from loraruner.spec import Spec, to_document
 from loraruner.status import StatusBoard
 from loraruner.stores import open_store
 from loraruner.stores.base import Store
+from loraruner.threads import set_thread_environment
 from loraruner.training.signals import StopSignal
-from loraruner.training.threads import set_thread_environment
 from loraruner.workspace import RunKeys, Workspace, open_workspace, version_prefix
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ class StatusBoard:
         self._fields: dict[str, Any] = {**identity, "state": "running", "stage": None, "step": 0, "total_steps": None}
         self._wake, self._closed = threading.Event(), threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._beat, name="status", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._beat,), name="status", daemon=True)
 
     def __enter__(self) -> "StatusBoard":
         self._thread.start()

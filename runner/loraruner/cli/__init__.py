@@ -38,6 +38,8 @@ COMMANDS: dict[str, Lazy] = {
     "infer": Lazy("loraruner.cli.infer:infer", "Try prompts on a published version, with and without it."),
     "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
     "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
+    "registry": Lazy("loraruner.cli.registry:registry", "See what has been published."),
+    "adapter": Lazy("loraruner.cli.adapter:adapter", "Verify a published adapter."),
 }
 
 

@@ -30,7 +30,7 @@ def infer(
     from loraruner import registry, stage
     from loraruner.families.base import Base, Request
     from loraruner.infer import infer as generate
-    from loraruner.training.threads import set_thread_environment
+    from loraruner.threads import set_thread_environment
 
     set_thread_environment()
     environment = settings.load()

@@ -206,7 +206,5 @@ class _Budget:
             if self._total_bytes > self._limits.max_total_bytes:
                 raise Refused(f"brings the unpacked size above {self._limits.max_total_bytes:,} bytes")
             if self._total_bytes > self._by_ratio_bytes:
-                raise Refused(
-                    f"brings the unpacked size above {self._limits.max_ratio:g} times the archive's"
-                )
+                raise Refused(f"brings the unpacked size above {self._limits.max_ratio:g} times the archive's")
             yield chunk

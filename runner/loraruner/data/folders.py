@@ -37,9 +37,7 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]
     try:
         entries = list(os.scandir(folder))
     except PermissionError as error:
-        raise NoPermission(
-            f"{folder}: may not be listed; give this user read and search permission"
-        ) from error
+        raise NoPermission(f"{folder}: may not be listed; give this user read and search permission") from error
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -51,9 +51,7 @@ def read_captions(files: Mapping[str, Path], name: str | None, folder: Path) -> 
         return Captions("", {}, ())
     if source not in files:
         there = ", ".join([file for file in files if file.lower().endswith((".csv", ".jsonl"))][:10])
-        raise InputMissing(
-            f"$.data.metadata: no file {source!r} in {folder} (there: {there or 'no .csv, no .jsonl'})"
-        )
+        raise InputMissing(f"$.data.metadata: no file {source!r} in {folder} (there: {there or 'no .csv, no .jsonl'})")
     if not source.lower().endswith((".csv", ".jsonl")):
         raise DataInvalid(f"$.data.metadata: {source!r} must be a .csv or .jsonl file")
     if files[source].stat().st_size > MAX_METADATA_BYTES:
@@ -96,9 +94,7 @@ def _picture_name(stored: str, source: str, place: str) -> str:
     name = stored.strip().replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or name[1:2] == ":" or ".." in parts:
-        raise DataInvalid(
-            f"{place}: {stored[:200]!r} points out of the data folder; use a relative path without '..'"
-        )
+        raise DataInvalid(f"{place}: {stored[:200]!r} points out of the data folder; use a relative path without '..'")
     if not parts:
         raise BadValue("names no file")
     return normal_name("/".join([*source.split("/")[:-1], *parts]))
@@ -116,9 +112,7 @@ def _csv_entries(path: Path, source: str) -> Iterator[Entry]:
         if len(row) == num_fields:
             yield Entry(line, row[columns[0]], row[columns[1]])
         else:
-            hint = (
-                "put captions with commas in quotes" if len(row) > num_fields else "separate them by commas"
-            )
+            hint = "put captions with commas in quotes" if len(row) > num_fields else "separate them by commas"
             yield Entry(line, fault=f"needs {num_fields} fields and has {len(row)}: {hint}")
 
 
@@ -157,9 +151,7 @@ def _whole_text(path: Path, source: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise DataInvalid(
-            f"{source}:{line}: not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')"
-        ) from error
+        raise DataInvalid(f"{source}:{line}: not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')") from error
 
 
 def _jsonl_entries(path: Path, source: str) -> Iterator[Entry]:

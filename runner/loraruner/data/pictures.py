@@ -85,8 +85,7 @@ def _check(path: Path, min_side: int) -> None:
 
 def _listed_in_vain(captions: Captions, files: dict[str, Path]) -> list[Skipped]:
     there = {
-        normal_name(name): path.suffix.lower() in PICTURE_SUFFIXES + FOREIGN_SUFFIXES
-        for name, path in files.items()
+        normal_name(name): path.suffix.lower() in PICTURE_SUFFIXES + FOREIGN_SUFFIXES for name, path in files.items()
     }
     kinds = ", ".join(PICTURE_SUFFIXES)
     reasons = {None: "but not there", False: f"but is none of {kinds}"}
@@ -146,9 +145,7 @@ def _to_rgb(image: Any) -> Any:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16-bit grey, which convert("RGB") would clip at 255
-        return (
-            image.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT_BITS).convert("L").convert("RGB")
-        )
+        return image.convert("I").point(lambda value: value * SIXTEEN_TO_EIGHT_BITS).convert("L").convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -76,9 +76,7 @@ def _prompted(place: str, value: Mapping[str, Any]) -> Row:
     if isinstance(value["prompt"], list) and isinstance(value["completion"], list):
         prompt, completion = _messages(value, "prompt"), _messages(value, "completion")
         if any(message.role == "assistant" for message in prompt):
-            raise BadValue(
-                "its prompt has an assistant turn, which would be trained: write the row as messages"
-            )
+            raise BadValue("its prompt has an assistant turn, which would be trained: write the row as messages")
         if any(message.role != "assistant" for message in completion):
             raise BadValue("its completion has a turn that is not the assistant's: write the row as messages")
         return Row(place, messages=_conversation(prompt + completion))
@@ -103,9 +101,7 @@ def _messages(value: Mapping[str, Any], key: str) -> tuple[Message, ...]:
 def _message(turn: Any, place: str) -> Message:
     if not isinstance(turn, dict):
         raise BadValue(f"{place} must be an object with role and content, not {_kind(turn)}")
-    if extra := [
-        key[:40] for key, value in turn.items() if key not in ("role", "content") and value is not None
-    ]:
+    if extra := [key[:40] for key, value in turn.items() if key not in ("role", "content") and value is not None]:
         raise BadValue(f"{place} has the key {extra[0]!r}; accepted: role, content")
     role = turn.get("role")
     if role not in ROLES:

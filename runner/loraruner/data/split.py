@@ -17,9 +17,7 @@ class Identified(Protocol):
 Item = TypeVar("Item", bound=Identified)
 
 
-def hold_out(
-    samples: Sequence[Item], fraction: float, seed: int
-) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def hold_out(samples: Sequence[Item], fraction: float, seed: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """Split into (train, evaluation), each in the order given.
 
     Samples are ranked by SHA-256 of seed and id, so one more or one less moves few others across. With

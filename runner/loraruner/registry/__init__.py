@@ -1,1 +1,18 @@
-"""What has been published, read from the store."""
+"""What has been published: found, listed, fetched and verified. Manifests are hostile until they are checked."""
+
+from loraruner.registry.catalogue import list_versions, show_version
+from loraruner.registry.content import VersionDamaged, download_version, verify_version
+from loraruner.registry.document import validate_manifest
+from loraruner.registry.find import VersionRef, find_version, spec_of
+
+__all__ = [
+    "VersionDamaged",
+    "VersionRef",
+    "download_version",
+    "find_version",
+    "list_versions",
+    "show_version",
+    "spec_of",
+    "validate_manifest",
+    "verify_version",
+]

@@ -29,9 +29,7 @@ def faults(place: str, uri: str, schemes: tuple[str, ...]) -> Iterator[Fault]:
     if slip and not match:
         yield Fault(place, shorten(uri), "lacks the slashes of an address", f"write {slip[1]}://")
     elif match and match[1] not in schemes:
-        yield Fault(
-            place, shorten(uri), f"has the scheme {match[1]}, which {_why(match[1])}", _way(match[1], schemes)
-        )
+        yield Fault(place, shorten(uri), f"has the scheme {match[1]}, which {_why(match[1])}", _way(match[1], schemes))
     elif match and match[1] != "file" and not match[2].split("/")[0]:
         yield Fault(place, shorten(uri), "names no bucket or host", f"write {match[1]}://NAME/...")
     elif match and match[1] == "file" and not match[2].startswith("/"):

@@ -57,9 +57,7 @@ def all_keys() -> tuple[Key, ...]:
 
 def options_of(task: str) -> Mapping[str, Any]:
     """The schema of ``options`` for one task."""
-    return next(
-        branch["then"]["properties"]["options"] for branch in schema()["allOf"] if _task_of(branch) == task
-    )
+    return next(branch["then"]["properties"]["options"] for branch in schema()["allOf"] if _task_of(branch) == task)
 
 
 def _walk(node: Mapping[str, Any], path: tuple[str, ...], task: str | None) -> Iterator[Key]:

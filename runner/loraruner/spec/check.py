@@ -30,9 +30,7 @@ _PATTERN_FIXES = {
     "^[A-Za-z0-9_][A-Za-z0-9_.]{0,254}$": "give a module's name, e.g. q_proj",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "give a day as YYYY-MM-DD, e.g. 2027-01-01",
 }
-_SECRET_FIX = (
-    "take it out: credentials come from the environment (AWS_ACCESS_KEY_ID, HF_TOKEN), never from a job"
-)
+_SECRET_FIX = "take it out: credentials come from the environment (AWS_ACCESS_KEY_ID, HF_TOKEN), never from a job"
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,7 @@ def _key_fix(path: Path, key: str, known: Iterable[str], task: str | None) -> st
 def _missing_key(breach: _Breach) -> Fault:
     """jsonschema reports each missing key on its own, and names it in its message alone."""
     key = next(key for key in breach.limit if breach.message.startswith(repr(key)))
-    return Fault(
-        pointer((*breach.path, key)), "", "is missing", f"give {_example(breach.node['properties'][key])}"
-    )
+    return Fault(pointer((*breach.path, key)), "", "is missing", f"give {_example(breach.node['properties'][key])}")
 
 
 def _kinds(value: str | Sequence[str]) -> list[str]:

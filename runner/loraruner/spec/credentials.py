@@ -26,9 +26,7 @@ _KINDS: dict[str, str] = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 }
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _KINDS.items()}
-_SECRET_KEY = re.compile(
-    r"(?i)secret|passw(?:or)?d|credential|private_?key|api_?key|access_?key|(?:^|[_.-])token$"
-)
+_SECRET_KEY = re.compile(r"(?i)secret|passw(?:or)?d|credential|private_?key|api_?key|access_?key|(?:^|[_.-])token$")
 
 
 def find(text: str) -> str | None:

@@ -61,9 +61,7 @@ def read(data: bytes) -> dict[str, Any]:
 def parse(text: str) -> Any:
     """Parse one JSON value; raises ``json.JSONDecodeError`` where it is no JSON, JobInvalid where unfit."""
     _check_levels(text)
-    tree = json.loads(
-        text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
-    )
+    tree = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float)
     faults = list(_faults(tree, ()))
     if faults:
         raise JobInvalid(faults)
@@ -88,9 +86,7 @@ def _decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         raise _invalid(f"is not UTF-8: byte {error.start} cannot be read", "save it as UTF-8") from None
     if "\0" in text:
-        raise _invalid(
-            f"holds a NUL byte at {text.index(chr(0))}", "save it as UTF-8 text (UTF-16 is refused)"
-        )
+        raise _invalid(f"holds a NUL byte at {text.index(chr(0))}", "save it as UTF-8 text (UTF-16 is refused)")
     if not text.strip():
         raise _invalid("is empty", _STARTER)
     return text
@@ -144,9 +140,7 @@ def _faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if isinstance(value, _Refused):
         yield Fault(pointer(path), value.shown, value.reason, "give a finite number of usual size")
     elif isinstance(value, str) and not is_plain(value):
-        yield Fault(
-            pointer(path), "", "holds a control character or half a surrogate pair", "give plain text"
-        )
+        yield Fault(pointer(path), "", "holds a control character or half a surrogate pair", "give plain text")
     elif isinstance(value, dict | list):
         yield from _container_faults(value, path)
 
@@ -159,9 +153,7 @@ def _container_faults(value: dict[str, Any] | list[Any], path: tuple[str | int, 
         for key in value.repeated:
             yield Fault(pointer((*path, key)), "", "is given twice", "keep one of them")
         yield from (
-            Fault(
-                pointer(path), "", f"has the key {shorten(key)}, which holds a control character", "rename it"
-            )
+            Fault(pointer(path), "", f"has the key {shorten(key)}, which holds a control character", "rename it")
             for key in value
             if not is_plain(key)
         )

@@ -87,18 +87,14 @@ def for_key(parent: Sequence[str | int], key: str, siblings: Iterable[str], task
 def other_task(parent: Sequence[str | int], key: str, task: str | None) -> str | None:
     """The task that ``options.key`` belongs to when it is not this one."""
     path = (*parent, key)
-    return next(
-        (found.task for found in catalog.all_keys() if found.path == path and found.task != task), None
-    )
+    return next((found.task for found in catalog.all_keys() if found.path == path and found.task != task), None)
 
 
 def for_value(value: object, choices: Sequence[object]) -> str | None:
     """The allowed string nearest to ``value``, or None."""
     if not isinstance(value, str) or len(value) > LONGEST_KEY:
         return None
-    near = difflib.get_close_matches(
-        value.lower(), [c for c in choices if isinstance(c, str)], n=1, cutoff=0.6
-    )
+    near = difflib.get_close_matches(value.lower(), [c for c in choices if isinstance(c, str)], n=1, cutoff=0.6)
     return near[0] if near else None
 
 

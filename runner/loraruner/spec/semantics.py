@@ -134,9 +134,7 @@ def _evaluation(document: Document) -> Iterator[Fault]:
     if uri is not None and _number(document, "evaluation.fraction"):
         yield Fault("$.evaluation.uri", shorten(uri), "is given beside fraction", "remove one of the two")
     if general is not None and document.get("task") == "text-to-image":
-        yield Fault(
-            "$.evaluation.general_uri", shorten(general), "has no meaning for text-to-image", "remove it"
-        )
+        yield Fault("$.evaluation.general_uri", shorten(general), "has no meaning for text-to-image", "remove it")
 
 
 def _expiry(document: Document) -> Iterator[Fault]:
@@ -155,9 +153,7 @@ def _resume(document: Document) -> Iterator[Fault]:
         return
     if "/" not in str(resume):
         meant = hints.for_value(resume, ("auto", "never"))
-        fix = (
-            f"did you mean {shorten(meant)}?" if meant else "give auto, never or the address of a checkpoint"
-        )
+        fix = f"did you mean {shorten(meant)}?" if meant else "give auto, never or the address of a checkpoint"
         yield Fault("$.checkpoint.resume", shorten(resume), "is no way to resume", fix)
     else:
         yield from addresses.faults("$.checkpoint.resume", str(resume), addresses.WRITABLE)
@@ -184,9 +180,7 @@ def _addresses(document: Document) -> Iterator[Fault]:
 def _unstable(document: Document) -> Iterator[str]:
     rank = _number(document, "lora.rank") or Lora.rank
     batch = _number(document, "training.batch_size") or Training.batch_size
-    windows = (
-        _number(document, "training.gradient_accumulation_steps") or Training.gradient_accumulation_steps
-    )
+    windows = _number(document, "training.gradient_accumulation_steps") or Training.gradient_accumulation_steps
     scheduler = _get(document, "training.lr_scheduler", str) or Training.lr_scheduler
     if rank > 16 and batch * windows == 1 and scheduler == "constant":
         yield (

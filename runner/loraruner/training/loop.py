@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from loraruner.adapters.inject import lora_parameters
 from loraruner.errors import Diverged, EnvironmentUnfit
 from loraruner.events import Emit, Evaluated, StepDone
 from loraruner.families.base import Draw, Runtime, Trainable
 from loraruner.spec import Spec
 from loraruner.training.evaluate import evaluate
+from loraruner.training.flat import clip, flatten
 from loraruner.training.metrics import Metrics
 from loraruner.training.optim import build_optimizer, learning_rate
 from loraruner.training.order import Windows
@@ -46,8 +46,8 @@ class Loop:
         self.around = around
         self.windows = Windows(trainable, spec.training)
         self.total_steps = self.windows.total_steps
-        self.parameters = list(lora_parameters(trainable.module).values())
-        optimizer = build_optimizer(self.parameters, spec.training)
+        self.flat = flatten(trainable.module)
+        optimizer = build_optimizer(self.flat, spec.training)
         scaler = torch.amp.GradScaler(runtime.device, enabled=runtime.precision == "fp16")
         self.live = Live(trainable.module, optimizer, scaler)
         self._saved_at = self._logged_at = time.monotonic()
@@ -107,7 +107,7 @@ class Loop:
         """
         weight = sum(self.trainable.weight(index) for batch in window for index in batch)
         draw = Draw(self.spec.training.seed, "train", epoch, 0, self.live.progress.step)
-        total = torch.zeros((), device=self.parameters[0].device)
+        total = torch.zeros((), device=self.flat.device)
         compute_s = 0.0
         for indices in window:
             batch = self.trainable.collate(indices, draw)
@@ -124,15 +124,15 @@ class Loop:
         if not math.isfinite(loss):
             raise Diverged(self._not_finite("loss", loss))
         scaler.unscale_(optimizer)
-        limit = self.spec.training.max_grad_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
+        assert self.flat.grad is not None
+        norm = clip(self.flat.grad, self.spec.training.max_grad_norm)
         if not math.isfinite(norm) and not scaler.is_enabled():
             raise Diverged(self._not_finite("gradient norm", norm))
         for group in optimizer.param_groups:
             group["lr"] = rate
         scaler.step(optimizer)
         scaler.update()
-        optimizer.zero_grad(set_to_none=True)
+        self.flat.grad.zero_()
         progress.step += 1
         return norm if math.isfinite(norm) else 0.0
 

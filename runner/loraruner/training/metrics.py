@@ -6,6 +6,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+CHARTED = {"loss", "general_loss", "learning_rate", "grad_norm"}
+
 
 class Metrics:
     """Appends one JSON object a line, and the numbers of it to TensorBoard."""
@@ -18,8 +20,8 @@ class Metrics:
     def write(self, step: int, values: dict[str, Any], group: str = "train") -> None:
         """One record; ``group`` (``train`` | ``evaluation``) becomes the TensorBoard tag's first part."""
         self._file.write(json.dumps({"step": step, "group": group, **values}) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(f"{group}/{name}", value, step)
+        for name in CHARTED & values.keys():
+            self._events.add_scalar(f"{group}/{name}", values[name], step)
 
     def flush(self) -> None:
         """Make everything written so far visible to readers of the files."""

@@ -1,17 +1,16 @@
 """AdamW on the LoRA weights and the learning rate as a pure function of the step."""
 
 import math
-from collections.abc import Iterable
 
 import torch
 
 from loraruner.spec import Training
 
 
-def build_optimizer(parameters: Iterable[torch.nn.Parameter], training: Training) -> torch.optim.AdamW:
-    """Fused AdamW (1711.05101); its learning rate is set at every step."""
+def build_optimizer(flat: torch.nn.Parameter, training: Training) -> torch.optim.AdamW:
+    """Fused AdamW (1711.05101) on the flat weights; its learning rate is set at every step."""
     return torch.optim.AdamW(
-        parameters, lr=training.learning_rate, weight_decay=training.weight_decay, betas=(0.9, 0.999), fused=True
+        [flat], lr=training.learning_rate, weight_decay=training.weight_decay, betas=(0.9, 0.999), fused=True
     )
 
 

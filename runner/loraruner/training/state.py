@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from loraruner.adapters.inject import load_lora_tensors, lora_parameters, lora_tensors
+from loraruner.adapters.inject import load_lora_tensors, lora_tensors
 from loraruner.errors import IntegrityError
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -41,22 +41,22 @@ class Snapshot:
 
 
 class Live:
-    """The live objects of a training run whose state makes a checkpoint."""
+    """The live objects of a training run whose state makes a checkpoint; ``optimizer`` works on the flat weights."""
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, scaler: Scaler) -> None:
         self.module = module
         self.optimizer = optimizer
         self.scaler = scaler
         self.progress = Progress()
+        self._flat: nn.Parameter = optimizer.param_groups[0]["params"][0]
 
     def snapshot(self, identity: dict[str, Any]) -> Snapshot:
         """Copy all state to CPU memory; ``identity`` (spec digest, fingerprint, runtime) is stored beside it."""
         optimizer = {"rng.torch": torch.get_rng_state()}
         if torch.cuda.is_available():
             optimizer["rng.cuda"] = torch.cuda.get_rng_state()
-        for name, parameter in lora_parameters(self.module).items():
-            for moment, value in self.optimizer.state.get(parameter, {}).items():
-                optimizer[f"{name}|{moment}"] = value.detach().to("cpu", copy=True)
+        for moment, value in self.optimizer.state.get(self._flat, {}).items():
+            optimizer[moment] = value.detach().to("cpu", copy=True)
         state = {
             **identity,
             "progress": asdict(self.progress),
@@ -68,18 +68,15 @@ class Live:
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from ``snapshot``; random state is set last. Raises IntegrityError when it does not fit."""
         load_lora_tensors(self.module, snapshot.adapter)
-        for name, parameter in lora_parameters(self.module).items():
-            found = {moment: snapshot.optimizer.get(f"{name}|{moment}") for moment in MOMENTS}
-            if any(value is None for value in found.values()):
-                if snapshot.step:
-                    raise IntegrityError(f"optimiser state of {name} is missing from the checkpoint")
-                continue
-            self.optimizer.state[parameter] = {
-                # "step" stays where fused AdamW keeps it: on the parameter's device, fp32
-                moment: value.to(parameter.device, torch.float32, copy=True)
-                for moment, value in found.items()
-                if value is not None
-            }
+        moments = {name: value for name, value in snapshot.optimizer.items() if name in MOMENTS}
+        if snapshot.step and moments.keys() != set(MOMENTS):
+            raise IntegrityError(
+                f"the checkpoint's optimiser state holds {sorted(moments)} instead of {sorted(MOMENTS)}"
+            )
+        # Fused AdamW keeps "step" as fp32 on the weights' device too.
+        self.optimizer.state[self._flat] = {
+            name: value.to(self._flat.device, torch.float32, copy=True) for name, value in moments.items()
+        }
         self.scaler.load_state_dict(snapshot.state["scaler"])
         self.progress = Progress(**snapshot.state["progress"])
         version, words, gauss = snapshot.state["rng"]["python"]

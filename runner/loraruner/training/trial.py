@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from loraruner.adapters.inject import lora_layers, lora_parameters
+from loraruner.adapters.inject import lora_layers
 from loraruner.families.base import Draw, Trainable
 from loraruner.spec import Spec
+from loraruner.training.flat import flatten
 from loraruner.training.optim import build_optimizer
 from loraruner.training.order import Windows
 from loraruner.training.runtime import peak_memory
@@ -31,8 +32,8 @@ class Cost:
 
 def measure(spec: Spec, trainable: Trainable) -> Cost:
     """Run a few optimiser steps; the module is changed and must not be trained afterwards."""
-    parameters = list(lora_parameters(trainable.module).values())
-    optimizer, windows = build_optimizer(parameters, spec.training), Windows(trainable, spec.training)
+    flat = flatten(trainable.module)
+    optimizer, windows = build_optimizer(flat, spec.training), Windows(trainable, spec.training)
     trainable.module.train()
     times = []
     for step in range(TRIAL_STEPS):
@@ -42,11 +43,11 @@ def measure(spec: Spec, trainable: Trainable) -> Cost:
             draw = Draw(spec.training.seed, "trial", epoch, 0, step)
             trainable.loss(trainable.collate(indices, draw)).total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=False)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-    count, memory = sum(parameter.numel() for parameter in parameters), peak_memory()
+    count, memory = flat.numel(), peak_memory()
     return Cost(
         step_s=statistics.median(times),
         host_bytes=memory["host_bytes"],

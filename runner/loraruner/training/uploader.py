@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 
 from loraruner.errors import LoraRunerError, TemporaryFailure
 from loraruner.training.state import Snapshot
@@ -20,7 +21,9 @@ class Uploader:
         self._closed = False
         self._error: Exception | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="checkpoint-upload", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._work,), name="checkpoint-upload", daemon=True
+        )
 
     def __enter__(self) -> "Uploader":
         self._thread.start()

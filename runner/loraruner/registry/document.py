@@ -1,0 +1,64 @@
+"""From the bytes of a manifest to a document that can be trusted, or DataInvalid."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NoReturn
+
+from loraruner.errors import DataInvalid
+from loraruner.spec.catalog import RESOURCES
+from loraruner.stores.keys import check_key
+from loraruner.workspace import MANIFEST
+
+FORMAT = 1
+SHOWN_CHARACTERS = 200
+
+
+def parse(data: bytes, source: str) -> dict[str, Any]:
+    """The JSON object in ``data``; raises DataInvalid (65) naming ``source`` for anything else."""
+    try:
+        document = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DataInvalid(f"{source}: is no JSON ({error}); restore it from a copy") from error
+    if not isinstance(document, dict):
+        raise DataInvalid(f"{source}: is a JSON {type(document).__name__}, not an object; restore it from a copy")
+    return document
+
+
+def validate_manifest(document: Mapping[str, Any], source: str = MANIFEST) -> None:
+    """Check a manifest against its schema, and that every file name stays inside the version folder.
+
+    Raises DataInvalid (65) naming ``source`` and the first fault.
+    """
+    if document.get("format") != FORMAT:
+        raise DataInvalid(
+            f"{source}: $.format is {document.get('format')!r:.50}, this loraruner reads {FORMAT}; "
+            "use the loraruner that wrote it"
+        )
+    if fault := next(_validator().iter_errors(document), None):
+        reason = fault.message if len(fault.message) <= SHOWN_CHARACTERS else f"{fault.message[:SHOWN_CHARACTERS]}..."
+        raise DataInvalid(f"{source}: {fault.json_path}: {reason}; restore the manifest from a copy")
+    _check_names(document, source)
+
+
+def _check_names(document: Mapping[str, Any], source: str) -> None:
+    seen = {MANIFEST}
+    for entry in document["files"]:
+        name = check_key(entry["name"], source)
+        if name in seen:
+            raise DataInvalid(f"{source}: $.files names {name!r} twice; restore the manifest from a copy")
+        seen.add(name)
+
+
+@cache
+def _validator() -> Any:
+    """Imported here: jsonschema takes longer to load than most commands to run."""
+    from jsonschema import Draft202012Validator
+
+    text = (files(RESOURCES) / "manifest.schema.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

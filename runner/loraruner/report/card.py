@@ -1,0 +1,122 @@
+"""``README.md``: the model card, front matter for catalogues and a page for people."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from loraruner.report.figures import change, number
+from loraruner.report.markup import visible
+from loraruner.report.usage import hub_id, recipes
+
+CARD_NAME = "README.md"
+LIBRARY = {"text-to-image": "diffusers", "text-generation": "peft"}
+# Licences that catalogues know by this name; any other is "other" with its name beside it.
+KNOWN_LICENSES = (
+    "apache-2.0",
+    "bsd-3-clause",
+    "cc0-1.0",
+    "cc-by-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-sa-4.0",
+    "creativeml-openrail-m",
+    "gpl-3.0",
+    "mit",
+    "openrail",
+    "unknown",
+)
+MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|~&$#!@]|(?<=[a-z0-9]):(?=//)|(?<=www)\.", re.IGNORECASE)
+
+Document = Mapping[str, Any]
+
+
+def model_card(document: Document) -> str:
+    """The card as Markdown. Names, labels and prompts are text in it: no link, picture or markup."""
+    parts = (
+        "---",
+        *_front_matter(document),
+        "---",
+        "",
+        f"# {plain(document['name'])}",
+        "",
+        _opening(document),
+        "",
+        *_table(_figures(document)),
+        "",
+        "See `report.html` for samples, curves and the proof of each file; `manifest.json` lists every file "
+        "with its SHA-256.",
+        "",
+        *_usage(document),
+        *_labels(document),
+    )
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def plain(text: str) -> str:
+    """``text`` on one line of Markdown, shown as it is."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(visible(text).split()))
+
+
+def quoted(text: str) -> str:
+    """``text`` as a double-quoted YAML string."""
+    escaped = (
+        f"\\{character}" if character in '"\\' else character if character.isprintable() else f"\\U{ord(character):08x}"
+        for character in visible(text)
+    )
+    return f'"{"".join(escaped)}"'
+
+
+def _front_matter(document: Document) -> Iterator[str]:
+    uri = document["base_model"]["uri"]
+    hub = hub_id(uri)
+    yield f"base_model: {quoted(hub[0] if hub else uri)}"
+    yield "base_model_relation: adapter"
+    yield f"pipeline_tag: {document['task']}"
+    yield f"library_name: {LIBRARY[document['task']]}"
+    yield "tags:"
+    yield from (f"- {tag}" for tag in ("lora", "adapter", "loraruner", document["task"]))
+    if license_label := document["labels"].get("license"):
+        known = license_label.lower() in KNOWN_LICENSES
+        yield f"license: {license_label.lower() if known else 'other'}"
+        if not known:
+            yield f"license_name: {quoted(license_label)}"
+
+
+def _opening(document: Document) -> str:
+    lora = document["job"]["lora"]
+    return (
+        f"A LoRA adapter for {document['task']}, trained on {number(document['data']['used'])} samples from "
+        f"{plain(document['data']['uri'])} for {number(document['steps'])} steps on top of "
+        f"{plain(document['base_model']['uri'])} (rank {lora['rank']}, alpha {lora['alpha']:g})."
+    )
+
+
+def _figures(document: Document) -> Iterator[tuple[str, str]]:
+    metrics = document["metrics"]
+    before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
+    yield "training loss", change(metrics["first_loss"], metrics["last_loss"])
+    if "loss" in after:
+        yield "loss on held-out samples", change(before.get("loss"), after["loss"])
+    if "general_loss" in after:
+        yield "loss on general text", change(before.get("general_loss"), after["general_loss"])
+    yield "run", plain(document["run_id"])
+    yield "made", document["created"]
+    yield "SHA-256 of the base", document["base_model"]["sha256"]
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield "| | |"
+    yield "| --- | --- |"
+    yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _usage(document: Document) -> Iterator[str]:
+    """Recipes as code blocks; each line of code comes from us, strings in it are quoted on one line."""
+    yield "## How to use it"
+    for recipe in recipes(document):
+        yield from ("", f"### {recipe.title}", "", f"```{recipe.language}", visible(recipe.code), "```")
+
+
+def _labels(document: Document) -> Iterator[str]:
+    told = [(plain(name), plain(value)) for name, value in document["labels"].items() if value]
+    if told:
+        yield from ("", "## Labels", "", *_table(told))

@@ -1,0 +1,42 @@
+"""``report.html``: one file without scripts or anything from elsewhere, for a screen, a phone and paper."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loraruner.report import sections
+from loraruner.report.curves import curves
+from loraruner.report.markup import Html, joined, section, tag
+from loraruner.report.style import STYLE
+from loraruner.report.trials import trials
+
+PAGE_NAME = "report.html"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def report_page(folder: Path, document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The page as text; sample pictures are read from ``folder/samples``."""
+    drawn = curves(metrics)
+    body = tag(
+        "main",
+        sections.header(document),
+        sections.key_figures(document),
+        trials(folder, document),
+        section("Curves", drawn) if drawn else None,
+        sections.data(document),
+        sections.usage(document),
+        sections.verification(document),
+        sections.labels(document),
+        sections.environment(document),
+        sections.job(document),
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{document['name']}: training report"),
+        tag("style", Html(STYLE)),
+    )
+    return joined((Html("<!doctype html>\n"), tag("html", head, tag("body", body), lang="en"), "\n"))
