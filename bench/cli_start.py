@@ -19,14 +19,10 @@ def measure(arguments: list[str], expected: int) -> tuple[float, float]:
     walls, processors = [], []
     for _ in range(RUNS + 1):
         before, started = os.times(), time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "loraruner", *arguments], capture_output=True, check=False
-        )
+        done = subprocess.run([sys.executable, "-m", "loraruner", *arguments], capture_output=True, check=False)
         walls.append(time.perf_counter() - started)
         after = os.times()
-        processors.append(
-            after.children_user + after.children_system - before.children_user - before.children_system
-        )
+        processors.append(after.children_user + after.children_system - before.children_user - before.children_system)
         if done.returncode != expected:
             raise SystemExit(f"{arguments} exited with {done.returncode}: {done.stderr.decode()}")
     return statistics.median(walls[1:]), statistics.median(processors[1:])

@@ -56,6 +56,7 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     capabilities = store.probe()
     identity = _choose_run(spec, inputs, request, settings, store)
     if done := publish.find_published(store, spec.output.version, identity.run_id):
+        publish.point_latest(store, done.version, identity.run_id)  # a kill may have come before it was moved
         _LOG.info("nothing to do: run %s has published version %s", identity.run_id, done.version)
         return _result(store, done, already=True)
     with _recorded(spec, store, identity, settings, (emit, stop)) as run:

@@ -89,7 +89,7 @@ def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) 
 
     Publishing the same run's version again is a success; another run's manifest is VersionConflict (73).
     """
-    entries = []
+    entries: list[dict[str, Any]] = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
         name = path.relative_to(folder).as_posix()
         digest = digest_file(path)
@@ -98,6 +98,7 @@ def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) 
         if sent != digest or stored is None or stored.size_bytes != digest.size_bytes:
             raise IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
         entries.append({"name": name, "size": digest.size_bytes, "sha256": digest.sha256})
+    _remove_strangers(store, version, {entry["name"] for entry in entries})
     complete = {**manifest, "version": version, "files": entries}
     data = json.dumps(complete, indent=2, sort_keys=True).encode()
     write_bytes(folder / MANIFEST, data)
@@ -116,6 +117,15 @@ def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) 
     return Published(version, complete)
 
 
+def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
+    """Files that an earlier attempt left in this unpublished version and that this one does not have."""
+    prefix = version_prefix(version)
+    if store.head(manifest_key(version)) is None:
+        for info in list(store.list(prefix)):
+            if info.key.removeprefix(prefix) not in names:
+                store.delete(info.key)
+
+
 def point_latest(store: Store, version: str, run_id: str) -> None:
     """Move ``latest.json`` to ``version``, never back to a lower number."""
     for _ in range(POINTER_TRIES):
@@ -125,7 +135,8 @@ def point_latest(store: Store, version: str, run_id: str) -> None:
                 store.write(LATEST_KEY, data, if_absent=True)
                 return
             current, etag = store.read(LATEST_KEY)
-            if _order(json.loads(current)["version"]) > _order(version):
+            pointed = json.loads(current)["version"]
+            if pointed == version or _order(pointed) > _order(version):
                 return
             store.write(LATEST_KEY, data, if_match=etag)
         except PreconditionFailed:

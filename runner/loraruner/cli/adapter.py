@@ -1,13 +1,21 @@
 """``loraruner adapter``: what can be done with a published adapter."""
 
+import sys
+
 import click
 
+from loraruner.cli.context import CliContext
 from loraruner.cli.output import emit, format_option
 
 
 @click.group()
-def adapter() -> None:
+@click.pass_obj
+def adapter(context: CliContext) -> None:
     """Work on published adapters."""
+    from loraruner import log, settings
+
+    text, secrets = context.text_log(sys.stderr.isatty()), settings.load().secrets
+    log.configure(text=text, level=context.log_level, secrets=secrets)
 
 
 @adapter.command()

@@ -5,12 +5,18 @@ from typing import Any
 
 import click
 
+from loraruner.cli.context import CliContext
 from loraruner.cli.output import emit, format_option, say
 
 
 @click.group()
-def registry() -> None:
+@click.pass_obj
+def registry(context: CliContext) -> None:
     """See what has been published."""
+    from loraruner import log, settings
+
+    text, secrets = context.text_log(sys.stderr.isatty()), settings.load().secrets
+    log.configure(text=text, level=context.log_level, secrets=secrets)
 
 
 @registry.command("list")

@@ -79,7 +79,7 @@ def _fetch_once(remote: Remote, path: Path, expected: str) -> Digest:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     in_parts = remote.etag and remote.size_bytes is not None and remote.size_bytes > remote.part_bytes
     digest = _by_parts(remote, path, expected) if in_parts else _whole(remote, path, expected)
-    log.info("%s: %d bytes in %.1f s", remote.uri, digest.size_bytes, time.monotonic() - begun)
+    log.debug("%s: %d bytes in %.1f s", remote.uri, digest.size_bytes, time.monotonic() - begun)
     return digest
 
 

@@ -68,7 +68,7 @@ def upload_file(target: Target, path: Path) -> Digest:
         raise IntegrityError(
             f"{target.address}: {arrived_bytes:,} bytes arrived of {digest.size_bytes:,}; start the job again"
         )
-    log.info("%s: %d bytes sent", target.address, digest.size_bytes)
+    log.debug("%s: %d bytes sent", target.address, digest.size_bytes)
     return digest
 
 

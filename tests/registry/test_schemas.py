@@ -1,0 +1,79 @@
+"""The schemas of manifest and status against what the code writes."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.support import published
+
+from loraruner.errors import ExitCode
+from loraruner.events import Evaluated, StageStarted, StepDone
+from loraruner.registry import validate_manifest
+from loraruner.spec import TASKS
+from loraruner.spec.catalog import RESOURCES
+from loraruner.status import StatusBoard
+from loraruner.stores import open_store
+
+
+def schema(name: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads((files(RESOURCES) / name).read_text())
+    return parsed
+
+
+@pytest.mark.parametrize("name", ["manifest.schema.json", "status.schema.json"])
+def test_schema_is_valid(name: str) -> None:
+    """Each schema is a valid 2020-12 schema that is closed at the top and describes every property."""
+    Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["additionalProperties"] is False
+    assert [key for key, node in schema(name)["properties"].items() if "description" not in node] == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_manifest_of_each_task(task: str) -> None:
+    """What ``build_manifest`` and publishing write together is valid, and no key of the schema is left out."""
+    core = json.loads(json.dumps(published.document(task)))
+    entry = {"name": "README.md", "size": 3, "sha256": published.DIGEST}
+    document = {**core, "version": "3", "files": [entry]}
+    validate_manifest(document)
+    assert document.keys() == schema("manifest.schema.json")["properties"].keys()
+
+
+def test_manifest_without_evaluation() -> None:
+    """A run that held nothing out and tried no prompt has a valid manifest."""
+    document = published.document()
+    nothing: dict[str, Any] = {"evaluation_before": None, "evaluation_after": None, "best_evaluation": None}
+    document["metrics"].update(nothing, samples={}, trials=[])
+    entry = {"name": "README.md", "size": 3, "sha256": published.DIGEST}
+    validate_manifest({**document, "version": "1-0123456789ab", "files": [entry]})
+
+
+def test_status_of_a_run(tmp_path: Path) -> None:
+    """Every ``status.json`` of a run is valid, from the first heartbeat to its end."""
+    store = open_store(str(tmp_path), published.settings(tmp_path))
+    board = StatusBoard(store, "status.json", {"run_id": "neon-1", "attempt": 1})
+    written = []
+    with board:
+        written.append(seen(board, tmp_path))
+        board.see(StageStarted("train"))
+        board.see(Evaluated(0, 0.19))
+        board.see(StepDone(1, 350, 0, 0.21, 2e-3, 0.25))
+        written.append(seen(board, tmp_path))
+        failure = {"state": "failed", "exit_code": int(ExitCode.TEMPFAIL), "exit_name": "TEMPFAIL", "reason": "away"}
+        board.set(**failure)
+    written.append(json.loads((tmp_path / "status.json").read_text()))
+    board.set(state="published", version="1", exit_code=0, exit_name="OK")
+    written.append(seen(board, tmp_path))
+    validator = Draft202012Validator(schema("status.schema.json"))
+    assert [fault.message for status in written for fault in validator.iter_errors(status)] == []
+    keys = {key for status in written for key in status}
+    assert keys == schema("status.schema.json")["properties"].keys()
+
+
+def seen(board: StatusBoard, folder: Path) -> dict[str, Any]:
+    """The board's state as it is written now."""
+    board._write()
+    status: dict[str, Any] = json.loads((folder / "status.json").read_text())
+    return status
