@@ -45,7 +45,7 @@ $(VOICE): ci/voice.lock | $(SETUP)
 demo: $(SETUP) ## train the style example to a published adapter (no account, no server, no GPU)
 	@echo "training examples/style/job.json: pictures in, a published style adapter out"
 	@$(BIN)/loraruner train examples/style/job.json
-	@echo "see the newest folder in out/loras/neon-style/versions: report.html, samples/ (before and after), the adapter"
+	@echo "report.html shows it all; samples/sheet.png the pictures before and after; make demo again finds it published"
 
 demo-s3: $(SETUP) ## the same job, published to a real S3 server that is started for it
 	@$(BIN)/python ci/seaweedfs.py --bucket loras --bucket data -- \

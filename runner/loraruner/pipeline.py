@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -228,6 +229,8 @@ def _recorded(
                 _LOG.error("%s (%d %s)", error, error.code, error.code.name)
                 raise
             finally:
+                if (fault := sys.exception()) and not isinstance(fault, LoraRunerError):
+                    _LOG.critical("internal fault", exc_info=fault)
                 _ship_quietly(run)
     finally:
         log.remove(handler)

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.errors import LoraRunerError
+from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Evaluated, Event, StageStarted, StepDone
 from loraruner.stores.base import Store
 
@@ -32,7 +32,14 @@ class StatusBoard:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error and not isinstance(error, LoraRunerError):
+            self.set(
+                state="failed",
+                exit_code=int(ExitCode.INTERNAL),
+                exit_name=ExitCode.INTERNAL.name,
+                reason=type(error).__name__,
+            )
         self._closed.set()
         self._wake.set()
         self._thread.join()

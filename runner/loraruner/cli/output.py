@@ -22,10 +22,15 @@ def format_option(function: F) -> F:
 
 def emit(result: Mapping[str, Any], *, format: str | None = None) -> None:
     """Print a command's result: one JSON object, or tables. None takes tables on a terminal, else JSON."""
-    if format == "table" or (format is None and sys.stdout.isatty()):
+    if is_table(format):
         _print_tables(result)
     else:
         click.echo(json.dumps(result))
+
+
+def is_table(format: str | None) -> bool:
+    """Whether a result is printed for people: asked for, or not asked and stdout is a terminal."""
+    return format == "table" or (format is None and sys.stdout.isatty())
 
 
 def say(text: str) -> None:

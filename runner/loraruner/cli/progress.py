@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from loraruner.events import Emit, Evaluated, Event, StageStarted, StepDone
+from loraruner.events import Emit, Event, StageStarted, StepDone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,8 +49,6 @@ def watched(live: bool) -> Iterator[Emit]:
         elif isinstance(event, StepDone):
             facts = f"loss {event.loss:.4f}  {1 / event.step_s:.1f} steps/s  {_memory_gb():.1f} GB"
             progress.update(line, total=event.total_steps, completed=event.step, facts=facts)
-        elif isinstance(event, Evaluated):
-            progress.console.log(f"held-out loss after step {event.step}: {event.loss:.4f}")
 
     with progress:
         yield emit

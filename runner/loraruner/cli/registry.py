@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from loraruner.cli.context import CliContext
-from loraruner.cli.output import emit, format_option, say
+from loraruner.cli.output import emit, format_option, is_table, say
 
 
 @click.group()
@@ -30,7 +30,7 @@ def list_(uri: str, format: str | None) -> None:
     rows = list_versions(uri, settings.load())
     if not rows:
         say(f"no version is published in {uri}")
-    emit({"versions": [_line(row) for row in rows] if _is_table(format) else rows}, format=format)
+    emit({"versions": [_line(row) for row in rows] if is_table(format) else rows}, format=format)
 
 
 @registry.command()
@@ -42,11 +42,7 @@ def show(uri: str, format: str | None) -> None:
     from loraruner.registry import show_version
 
     version = show_version(uri, settings.load())
-    emit(_summary(version) if _is_table(format) else version, format=format)
-
-
-def _is_table(format: str | None) -> bool:
-    return format == "table" or (format is None and sys.stdout.isatty())
+    emit(_summary(version) if is_table(format) else version, format=format)
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import click
 from loraruner import settings
 from loraruner.cli.context import CliContext
 from loraruner.cli.job import job_arguments, read_job
-from loraruner.cli.output import emit, format_option
+from loraruner.cli.output import emit, format_option, is_table
+from loraruner.result import RunResult
 from loraruner.training.signals import StopSignal
 
 _LOG = logging.getLogger(__name__)
@@ -48,4 +49,22 @@ def train(
         _LOG.warning(warning)
     with watched(text and sys.stderr.isatty()) as watcher:
         result = pipeline.train(loaded.spec, pipeline.Request(**request), environment, watcher, stop)
-    emit(result.document(), format=format)
+    emit(_brief(result) if is_table(format) else result.document(), format=format)
+
+
+def _brief(result: RunResult) -> dict[str, str | int]:
+    """What a person looks at first; the JSON form has everything."""
+    held_out = (result.evaluation_before, result.evaluation_after)
+    return {
+        "version": f"{result.name} {result.version}{' (published before)' if result.already_published else ''}",
+        "training loss": _from_to(result.first_loss, result.last_loss),
+        "held-out loss": _from_to(*held_out),
+        "steps": result.steps,
+        "attempts": result.attempts,
+        "folder": result.uri,
+        "look at": f"{result.uri}report.html",
+    }
+
+
+def _from_to(before: float | None, after: float | None) -> str:
+    return "not measured" if before is None or after is None else f"{before:.4f} -> {after:.4f}"

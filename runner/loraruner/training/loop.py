@@ -13,7 +13,7 @@ from loraruner.errors import Diverged, EnvironmentUnfit
 from loraruner.events import Emit, Evaluated, StepDone
 from loraruner.families.base import Draw, Runtime, Trainable
 from loraruner.spec import Spec
-from loraruner.training.evaluate import evaluate
+from loraruner.training.evaluate import Interrupted, evaluate
 from loraruner.training.flat import clip, flatten
 from loraruner.training.metrics import Metrics
 from loraruner.training.optim import build_optimizer, learning_rate
@@ -63,8 +63,7 @@ class Loop:
             self.live.restore(resumed)
         progress = self.live.progress
         with self.around.stop.deferred():
-            if not progress.evaluations:
-                self._evaluate()
+            self._evaluate_when_due()
             while progress.step < self.total_steps and not self.around.stop.received:
                 self._train_one()
                 self.around.uploader.poll()
@@ -94,9 +93,7 @@ class Loop:
         self.around.metrics.write(progress.step, {"epoch": epoch, **values, **times})
         self.around.emit(StepDone(progress.step, self.total_steps, epoch, loss, rate, step_s))
         self._log_sparsely(loss, step_s)
-        every = spec.evaluation.every_steps
-        if progress.step == self.total_steps or (every and progress.step % every == 0):
-            self._evaluate()
+        self._evaluate_when_due()
         self._save_when_due()
 
     def _forward_backward(self, epoch: int, window: Sequence[Sequence[int]]) -> tuple[float, float]:
@@ -150,11 +147,27 @@ class Loop:
         progress.first_loss = loss if progress.first_loss is None else progress.first_loss
         progress.best_loss = loss if progress.best_loss is None else min(loss, progress.best_loss)
 
-    def _evaluate(self) -> None:
-        progress, training = self.live.progress, self.spec.training
-        measured = evaluate(self.trainable, seed=training.seed, batch_size=training.batch_size)
-        if not measured:
+    def _evaluate_when_due(self) -> None:
+        """Before, after, and every ``evaluation.every_steps``; once a step, also when a resume comes back to it."""
+        step, every = self.live.progress.step, self.spec.evaluation.every_steps
+        due = step in (0, self.total_steps) or (every and step % every == 0)
+        if not due or any(each["step"] == step for each in self.live.progress.evaluations):
             return
+        training = self.spec.training
+        try:
+            measured = evaluate(
+                self.trainable,
+                seed=training.seed,
+                batch_size=training.batch_size,
+                stopped=lambda: self.around.stop.received is not None,
+            )
+        except Interrupted:
+            return
+        if measured:
+            self._record(measured)
+
+    def _record(self, measured: dict[str, float]) -> None:
+        progress = self.live.progress
         progress.evaluations.append({"step": progress.step, **measured})
         self.around.metrics.write(progress.step, dict(measured), group="evaluation")
         if (loss := measured.get("loss")) is not None:
