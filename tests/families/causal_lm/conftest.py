@@ -1,4 +1,4 @@
-"""A random two-layer Llama with a byte-level tokenizer and a ChatML template, built in code."""
+"""The tiny language model of tests.support.tiny_lm, as a base and as a trainable."""
 
 import json
 from collections.abc import Callable
@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from loraruner.data.samples import Message, Row
 from loraruner.families.base import Base, Runtime, Samples
 from loraruner.families.causal_lm import FAMILY
 from loraruner.families.causal_lm.trainable import CausalTrainable
 from loraruner.spec import Data, Lora, Model, Output, Spec, TextOptions
+from tests.support.tiny_lm import byte_tokenizer, write_tiny_lm
 
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 ROWS = (
     Row(id="a.jsonl:1", messages=(Message("user", "Where is it?"), Message("assistant", "Here."))),
     Row(id="a.jsonl:2", messages=(Message("user", "And the other one?"), Message("assistant", "Over there."))),
@@ -33,41 +28,11 @@ RUNTIME = Runtime(device="cpu", precision="fp32", dtype="float32", num_threads=1
 Build = Callable[..., CausalTrainable]
 
 
-def byte_tokenizer(template: str | None = CHATML) -> Any:
-    """One token a byte, one for "qz" (GGUF wants a merge), and three special ones."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    vocabulary = {token: place for place, token in enumerate([*specials, *letters, "qz"])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[("q", "z")]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=specials[1], eos_token=specials[2], unk_token=specials[0]
-    )
-    fast.chat_template = template
-    return fast
-
-
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The base as a Hugging Face folder; tests must not change it."""
     folder = tmp_path_factory.mktemp("tiny-llama")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=260,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        attention_dropout=0.5,
-        eos_token_id=2,
-    )
-    model = LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
+    write_tiny_lm(folder)
     return folder
 
 

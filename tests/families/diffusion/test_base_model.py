@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tests.support.original_layout import original_name, write_single_file
-from tests.support.tiny_sd import write_tiny_base
 
 from loraruner.errors import DataInvalid, InputMissing
 from loraruner.families.diffusion import base_model, diffusers_folder, original_layout, single_file
+from tests.support.original_layout import original_name, write_single_file
+from tests.support.tiny_sd import write_tiny_base
 
 SHIPPED = Path(__file__).parents[3] / "examples" / "style" / "base"
 PARTS = ("unet", "vae", "text_encoder")
