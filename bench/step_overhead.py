@@ -48,9 +48,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for example in wanted:
         if not (ROOT / BASES[example]).exists():
-            print(
-                f"| {example} | not run: no base model; run make setup-voice and examples/voice/base.py |"
-            )
+            print(f"| {example} | not run: no base model; run make setup-voice and examples/voice/base.py |")
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = records(example, Path(folder))

@@ -34,12 +34,8 @@ ACCELERATOR = re.compile(r"(nvidia|cuda|triton|pytorch-triton)\b")
 def main() -> None:
     """Write the four locks."""
     parser = argparse.ArgumentParser(description="Resolve setup.cfg into lock files.")
-    parser.add_argument(
-        "--upgrade", action="store_true", help="take the newest versions that setup.cfg allows"
-    )
-    parser.add_argument(
-        "--torch-index-url", default="", help="index of torch's CPU wheels, if pip knows none"
-    )
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that setup.cfg allows")
+    parser.add_argument("--torch-index-url", default="", help="index of torch's CPU wheels, if pip knows none")
     arguments = parser.parse_args()
     flags = ["--upgrade"] if arguments.upgrade else []
     if arguments.torch_index_url:

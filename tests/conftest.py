@@ -44,3 +44,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Stable Diffusion 1.x folder that all tests share; none may change it."""
+    from tests.support.tiny_sd import write_tiny_base
+
+    folder = tmp_path_factory.mktemp("base") / "tiny-base"
+    write_tiny_base(folder)
+    return folder

@@ -36,9 +36,7 @@ Points = list[tuple[float, float]]
 
 def main() -> None:
     """Draw every trained pair once, then again from the start with other places until there are enough."""
-    pairs = [
-        (c, s) for j, s in enumerate(SHAPES) for i, c in enumerate(COLOURS) if (i + j) % 8 >= NUM_LEFT_OUT
-    ]
+    pairs = [(c, s) for j, s in enumerate(SHAPES) for i, c in enumerate(COLOURS) if (i + j) % 8 >= NUM_LEFT_OUT]
     FOLDER.mkdir(exist_ok=True)
     rows = []
     for number in range(NUM_PICTURES):

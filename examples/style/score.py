@@ -65,15 +65,9 @@ def draw(version: Path | None) -> list[Image.Image]:
     )
     pipeline.set_progress_bar_config(disable=True)
     if version:
-        pipeline.load_lora_weights(
-            version, weight_name="pytorch_lora_weights.safetensors", local_files_only=True
-        )
+        pipeline.load_lora_weights(version, weight_name="pytorch_lora_weights.safetensors", local_files_only=True)
     wanted = list(enumerate(prompts(), FIRST_SEED))
-    return [
-        picture
-        for start in range(0, len(wanted), BATCH)
-        for picture in _batch(pipeline, wanted[start:][:BATCH])
-    ]
+    return [picture for start in range(0, len(wanted), BATCH) for picture in _batch(pipeline, wanted[start:][:BATCH])]
 
 
 def _batch(pipeline: Any, wanted: Sequence[tuple[int, str]]) -> Iterator[Image.Image]:
@@ -103,9 +97,7 @@ def _keep(pictures: Sequence[Image.Image], folder: Path) -> None:
 
 def main() -> None:
     """Draw, score, and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("version", type=Path, help="folder of a published version")
     parser.add_argument("--controls", action="store_true", help="score the training pictures, too")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the pictures there")

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from loraruner.errors import InputMissing
 from loraruner.stores.base import Store
@@ -34,7 +35,7 @@ def gather(workspace: Workspace, store: Store, keys: RunKeys, attempt: int) -> N
     (workspace.version / "metrics.jsonl").write_text("".join(ordered))
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a ``metrics.jsonl`` file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 

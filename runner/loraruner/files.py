@@ -1,7 +1,9 @@
 """Durable local writes and digests: write beside, fsync, rename; SHA-256 of every byte."""
 
+import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -9,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loraruner.errors import EnvironmentUnfit
+from loraruner.errors import EnvironmentUnfit, LoraRunerError, NoPermission
 
 CHUNK_BYTES = 1 << 20
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+OS_NUMBER = re.compile(r"\(os error (\d+)\)")  # libraries written in Rust (safetensors) have it in the text alone
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,46 @@ def fsync_tree(path: Path) -> None:
             fsync_path(Path(folder))
     else:
         fsync_path(path)
+
+
+def disk_error(error: BaseException) -> LoraRunerError | None:
+    """What to raise for an error of a full disk (78) or of one that refuses (77), whoever met it; else None."""
+    wrapped = OS_NUMBER.search(str(error))
+    number = error.errno if isinstance(error, OSError) else int(wrapped[1]) if wrapped else None
+    if number not in DISK_FULL + REFUSED:
+        return None
+    place = getattr(error, "filename", None) or "LORARUNER_CACHE or LORARUNER_WORKDIR"
+    if number in DISK_FULL:
+        return EnvironmentUnfit(
+            f"{place}: the disk is full ({os.strerror(number)}); free some space, or use a larger one"
+        )
+    return NoPermission(f"{place}: cannot be used ({os.strerror(number)}); name a place that this user may write to")
+
+
+@contextmanager
+def disk_faults_named() -> Iterator[None]:
+    """Raise what ``disk_error`` says for the errors that it knows, whichever library met the disk."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, LoraRunerError) or (named := disk_error(error)) is None:
+            raise
+        raise named from error
+
+
+def require_folder(folder: Path, variable: str) -> None:
+    """Make ``folder``, which ``variable`` of the environment names; raises NoPermission (77), EnvironmentUnfit (78)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(folder / "writable")
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise EnvironmentUnfit(f"{variable}: the disk of {folder} is full; point it to a larger one") from error
+        raise NoPermission(
+            f"{variable}: {folder} cannot be written ({error.strerror}); point it to a folder this user may write to"
+        ) from error
 
 
 def require_free(folder: Path, needed_bytes: int, what: str) -> None:

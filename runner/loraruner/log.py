@@ -16,6 +16,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 from loraruner.redact import Redactor
 
+# Read by the libraries when they are imported: their own levels, and progress bars that would run into ours.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 NOISY = ("botocore", "boto3", "urllib3", "filelock", "httpx", "PIL", "diffusers", "transformers", "fsspec")
 
 
@@ -34,8 +36,8 @@ def configure(*, text: bool, level: str, secrets: Sequence[str]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for library in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):  # both set their own level on import
-        os.environ.setdefault(library, "error")
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)

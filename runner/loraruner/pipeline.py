@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,14 @@ from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Emit, Event, StageStarted
 from loraruner.families import load_family
 from loraruner.families.base import Runtime, Samples, Trainable
-from loraruner.files import write_bytes
+from loraruner.files import disk_faults_named, require_folder, write_bytes
 from loraruner.report import write_report
 from loraruner.result import RunResult
 from loraruner.settings import Settings
 from loraruner.spec import Spec, to_document
 from loraruner.status import StatusBoard
 from loraruner.stores import open_store
-from loraruner.stores.base import Store
+from loraruner.stores.base import Capabilities, Store
 from loraruner.threads import set_thread_environment
 from loraruner.training.signals import StopSignal
 from loraruner.workspace import RunKeys, Workspace, open_workspace, version_prefix
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from loraruner.training.attempt import Trained
 
 _LOG = logging.getLogger(__name__)
-STATE_OF = {ExitCode.PREEMPTED: "preempted", ExitCode.DIVERGED: "diverged"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,12 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     """
     set_thread_environment()
     family = load_family(spec.task)
-    inputs = stage.list_inputs(spec, settings)
+    inputs = _list_inputs(spec, settings)
     store = _output_store(spec, settings)
-    capabilities = store.probe()
+    capabilities = _probe(store)
     identity = _choose_run(spec, inputs, request, settings, store)
     if done := publish.find_published(store, spec.output.version, identity.run_id):
-        publish.point_latest(store, done.version, identity.run_id)  # a kill may have come before it was moved
+        publish.mend_latest(store, done)
         _LOG.info("nothing to do: run %s has published version %s", identity.run_id, done.version)
         return _result(store, done, already=True)
     with _recorded(spec, store, identity, settings, (emit, stop)) as run:
@@ -79,8 +77,8 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
             document = run.describe(made, staged.data.sha256)
         with run.stage("publish"):
             version = publish.reserve(store, spec.output.version, identity.run_id, capabilities)
-            published = publish.publish(store, version, run.workspace.version, document)
-        run.status.set(state="published", version=version, exit_code=int(ExitCode.OK), exit_name="OK")
+            published = publish.publish(store, version, run.workspace.version, document, stop.disarm)
+        run.status.end(ExitCode.OK, version=version)
     return _result(store, published, already=False)
 
 
@@ -88,7 +86,7 @@ def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
     """Fetch and scan the inputs, try a few steps on a few samples, and say what the whole job takes; trains nothing."""
     set_thread_environment()
     family = load_family(spec.task)
-    staged = stage.fetch(spec, stage.list_inputs(spec, settings), settings)
+    staged = stage.fetch(spec, _list_inputs(spec, settings), settings)
     opened = samples.open_samples(spec, staged, family, settings.cache)
     from loraruner.training.runtime import resolve_runtime
     from loraruner.training.trial import measure
@@ -105,13 +103,29 @@ def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
 def check(spec: Spec, settings: Settings) -> None:
     """What needs a store or a path: inputs exist, the output can be written, an explicit version is free.
 
-    Raises InputMissing (66), NoPermission (77), TemporaryFailure (75) or VersionConflict (73).
+    Raises DataInvalid (65), InputMissing (66), NoPermission (77), TemporaryFailure (75) or VersionConflict (73).
     """
-    inputs = stage.list_inputs(spec, settings)
+    inputs = _list_inputs(spec, settings)
+    stage.require_checkpoint(spec, settings)
     store = _output_store(spec, settings)
-    store.probe()
+    _probe(store)
     identity = runs.identify(spec, {pointer: each.fingerprint for pointer, each in inputs.items()}, settings.run_id)
     publish.find_published(store, spec.output.version, identity.run_id)
+
+
+def _list_inputs(spec: Spec, settings: Settings) -> dict[str, stage.Input]:
+    """The inputs, once the operator's folders have proved to be usable."""
+    require_folder(settings.cache, "LORARUNER_CACHE")
+    require_folder(settings.workdir, "LORARUNER_WORKDIR")
+    return stage.list_inputs(spec, settings)
+
+
+def _probe(store: Store) -> Capabilities:
+    """What the output can do; the place of a fault there is named as in the job."""
+    try:
+        return store.probe()
+    except LoraRunerError as error:
+        raise type(error)(f"$.output.uri: {error}") from error
 
 
 def _output_store(spec: Spec, settings: Settings) -> Store:
@@ -124,15 +138,17 @@ class _Run:
     def __init__(self, spec: Spec, store: Store, identity: runs.Identity, settings: Settings) -> None:
         self.spec, self.store, self.identity, self.settings = spec, store, identity, settings
         self.keys = RunKeys(identity.run_id)
-        self.workspace: Workspace = open_workspace(settings.workdir, identity.run_id)
         self.attempt = runs.claim_attempt(store, identity)
-        self.status = StatusBoard(store, self.keys.status, {"run_id": identity.run_id, "attempt": self.attempt})
+        self.workspace: Workspace = open_workspace(settings.workdir, identity.run_id, new=self.attempt == 1)
+        self.status = StatusBoard(
+            store, self.keys.status, {"run_id": identity.run_id, "attempt": self.attempt}, settings.secrets
+        )
         self.seconds: dict[str, float] = {}
         self._watchers: tuple[Emit, ...] = (self.status.see,)
         self._stop = StopSignal()
 
     def watch(self, emit: Emit, stop: StopSignal) -> None:
-        """Also tell ``emit``, and look at ``stop`` after every stage."""
+        """Also tell ``emit``, and look at ``stop`` before every stage."""
         self._watchers, self._stop = (self.status.see, emit), stop
 
     def emit(self, event: Event) -> None:
@@ -142,13 +158,13 @@ class _Run:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Name, time and bound a stage; a signal that came meanwhile ends the run at its end."""
+        """Name, time and bound a stage; a signal that a library swallowed before ends the run here."""
+        self._stop.check()
         log.bind(stage=name)
         self.emit(StageStarted(name))
         started = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - started
-        self._stop.check()
 
     def settle_runtime(self) -> Runtime:
         """What ``auto`` means for this run, here and in later attempts."""
@@ -222,15 +238,15 @@ def _recorded(
     try:
         with run.status:
             try:
-                yield run
+                with watcher[1].unmasked(), disk_faults_named():
+                    yield run
             except LoraRunerError as error:
-                state = STATE_OF.get(error.code, "failed")
-                run.status.set(state=state, exit_code=int(error.code), exit_name=error.code.name, reason=str(error))
                 _LOG.error("%s (%d %s)", error, error.code, error.code.name)
                 raise
+            except BaseException as error:
+                _LOG.critical("internal fault", exc_info=error)
+                raise
             finally:
-                if (fault := sys.exception()) and not isinstance(fault, LoraRunerError):
-                    _LOG.critical("internal fault", exc_info=fault)
                 _ship_quietly(run)
     finally:
         log.remove(handler)
@@ -253,6 +269,7 @@ def _choose_run(
     if request.fresh:
         return runs.freshen(store, identity)
     if runs.read_job(store, identity) is None:
+        stage.require_checkpoint(spec, settings)  # a run that has checkpoints of its own needs no other
         runs.warn_of_relatives(store, identity)
     elif not request.resume_ended:
         runs.refuse_ended(store, identity)

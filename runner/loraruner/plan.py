@@ -30,9 +30,8 @@ def describe(
     batches = -(-len(samples.train) // training.batch_size)
     steps_per_epoch = -(-batches // training.gradient_accumulation_steps)
     steps = training.max_steps or (training.epochs or 0) * steps_per_epoch
-    cache, prepare_s = prepared
     share = (len(samples.train) + len(samples.evaluation)) / few_samples(spec, opened)
-    cache_bytes = round(sum(path.stat().st_size for path in cache.files.values() if path.is_file()) * share)
+    cache_bytes = round(sum(path.stat().st_size for path in prepared[0].files.values() if path.is_file()) * share)
     return {
         "name": spec.name,
         "task": spec.task,
@@ -51,7 +50,7 @@ def describe(
         "estimate": {
             "step_s": round(cost.step_s, 4),
             "training_s": round(cost.step_s * steps, 1),
-            "prepare_s": round(prepare_s * share, 1),
+            "prepare_s": round(prepared[1] * share, 1),
             "host_memory_bytes": cost.host_bytes,
             "gpu_memory_bytes": cost.gpu_bytes,
             "cache_bytes": cache_bytes,

@@ -1,6 +1,7 @@
 """What a version was made with: Python, packages, and the bill of materials."""
 
 import platform
+import re
 from importlib import metadata
 from typing import Any
 
@@ -11,7 +12,7 @@ NAMED_PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "
 
 def software() -> dict[str, Any]:
     """Versions of Python, loraruner and the packages that shape a result."""
-    installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
+    installed = {_normal(d.metadata["Name"]): d.version for d in metadata.distributions() if _is_whole(d)}
     packages = {name: installed[name] for name in NAMED_PACKAGES if name in installed}
     return {"loraruner": __version__, "python": platform.python_version(), "packages": packages}
 
@@ -19,7 +20,17 @@ def software() -> dict[str, Any]:
 def bill_of_materials() -> dict[str, Any]:
     """All installed packages as a CycloneDX 1.5 document."""
     components = [
-        {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name.lower()}@{version}"}
-        for name, version in sorted({(d.metadata["Name"], d.version) for d in metadata.distributions()})
+        {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{_normal(name)}@{version}"}
+        for name, version in sorted({(d.metadata["Name"], d.version) for d in metadata.distributions() if _is_whole(d)})
     ]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
+
+
+def _is_whole(distribution: metadata.Distribution) -> bool:
+    """Whether its metadata can be read: an interrupted install leaves folders without a name."""
+    return bool(distribution.metadata["Name"] and distribution.version)
+
+
+def _normal(name: str) -> str:
+    """The name as package indexes spell it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

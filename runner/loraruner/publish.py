@@ -1,7 +1,10 @@
 """Versions: reserved, written, and visible only once their manifest is there."""
 
+import hashlib
 import json
 import logging
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +24,7 @@ from loraruner.workspace import (
 
 _LOG = logging.getLogger(__name__)
 POINTER_TRIES = 10
+AUTOMATIC = re.compile(r"(\d+)(-[0-9a-f]{12})?")  # N, or N-<run digest>
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,9 @@ def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities)
         return _reserve_named(store, version, run_id)
     if own := _own_reservations(store, run_id):
         return own[-1]
-    number = max((int(key) for key in _reserved(store) if key.isdigit()), default=0) + 1
+    number = max((_order(taken) for taken in _reserved(store)), default=0) + 1
     if not capabilities.create_exclusive:
-        unique = f"{number}-{run_id.rsplit('-', 1)[-1]}"
+        unique = f"{number}-{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
         _LOG.warning("the store cannot create atomically: the version is named %s instead of %d", unique, number)
         store.write(reservation_key(unique), _owner(run_id))
         return unique
@@ -84,11 +88,17 @@ def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities)
         return str(number)
 
 
-def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) -> Published:
+def publish(
+    store: Store, version: str, folder: Path, manifest: dict[str, Any], committing: Callable[[], None] = lambda: None
+) -> Published:
     """Upload ``folder``, read every size back, write the manifest last, then move ``latest.json``.
+
+    ``committing`` is called before the manifest is written: from then on the version may exist.
 
     Publishing the same run's version again is a success; another run's manifest is VersionConflict (73).
     """
+    if before := _published_before(store, version, manifest["run_id"]):
+        return before
     entries: list[dict[str, Any]] = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
         name = path.relative_to(folder).as_posix()
@@ -102,19 +112,29 @@ def publish(store: Store, version: str, folder: Path, manifest: dict[str, Any]) 
     complete = {**manifest, "version": version, "files": entries}
     data = json.dumps(complete, indent=2, sort_keys=True).encode()
     write_bytes(folder / MANIFEST, data)
+    committing()
     try:
         store.write(manifest_key(version), data, if_absent=True)
-    except PreconditionFailed as error:
-        existing = read_manifest(store, version)
-        if not existing or existing["run_id"] != manifest["run_id"]:
-            raise VersionConflict(
-                f"version {version!r} of {store.uri} was published by another run meanwhile; start the job again with "
-                'another $.output.version or "auto"'
-            ) from error
-        complete = existing
+    except PreconditionFailed:
+        if before := _published_before(store, version, manifest["run_id"]):
+            return before
+        raise
     point_latest(store, version, manifest["run_id"])
     _LOG.info("published version %s: %s/%s", version, store.uri, version_prefix(version))
     return Published(version, complete)
+
+
+def _published_before(store: Store, version: str, run_id: str) -> Published | None:
+    """The version as this run has published it, which nothing changes any more; another run's is VersionConflict."""
+    existing = read_manifest(store, version)
+    if existing and existing["run_id"] != run_id:
+        raise VersionConflict(
+            f"version {version!r} of {store.uri} was published by run {existing['run_id']} meanwhile; start the job "
+            'again with another $.output.version or "auto"'
+        )
+    if existing:
+        point_latest(store, version, run_id)
+    return Published(version, existing) if existing else None
 
 
 def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
@@ -124,6 +144,15 @@ def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
         for info in list(store.list(prefix)):
             if info.key.removeprefix(prefix) not in names:
                 store.delete(info.key)
+
+
+def mend_latest(store: Store, done: Published) -> None:
+    """Move ``latest.json`` to a version whose attempt was killed before it could; one published later stays."""
+    if store.head(LATEST_KEY) is not None:
+        pointed = read_manifest(store, json.loads(store.read(LATEST_KEY)[0])["version"])
+        if pointed and pointed["created"] >= done.manifest["created"]:
+            return
+    point_latest(store, done.version, done.manifest["run_id"])
 
 
 def point_latest(store: Store, version: str, run_id: str) -> None:
@@ -147,8 +176,8 @@ def point_latest(store: Store, version: str, run_id: str) -> None:
 
 def _order(version: str) -> int:
     """Automatic versions by number; a named version is taken as older than any number that comes after it."""
-    head = version.split("-", 1)[0]
-    return int(head) if head.isdigit() else 0
+    found = AUTOMATIC.fullmatch(version)
+    return int(found[1]) if found else 0
 
 
 def _reserve_named(store: Store, version: str, run_id: str) -> str:

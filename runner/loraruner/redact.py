@@ -3,8 +3,11 @@
 import re
 from collections.abc import Sequence
 
-URL_SECRETS = re.compile(r"(?i)(://)[^/\s:@]+:[^/\s@]+@|([?&](?:x-amz-[a-z-]+|signature|sig|token|key)=)[^&\s\"']+")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+URL_SECRETS = re.compile(
+    r"(?i)(https?://|://(?=[^/\s:@]+:))[^/\s@]+@"
+    r"|([?&](?:x-amz-[a-z-]+|awsaccesskeyid|signature|sig|[a-z_]*token|[a-z_]*key|password)=)[^&\s\"']+"
+)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # terminals obey the C1 set too
 
 
 class Redactor:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.errors import DataInvalid, Diverged, ExitCode
+from loraruner.errors import DataInvalid, Diverged, ExitCode, SpecInvalid
 from loraruner.families.base import Runtime
 from loraruner.spec import Spec, to_document
 from loraruner.stores.base import PreconditionFailed, Store
@@ -17,6 +18,7 @@ from loraruner.workspace import RunKeys
 _LOG = logging.getLogger(__name__)
 NOT_IDENTITY = ("$schema", "labels", "checkpoint")
 JOB_NAME = "/job.json"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,14 @@ class Identity:
 def identify(spec: Spec, fingerprints: Mapping[str, str], run_id: str | None = None) -> Identity:
     """``NAME-<12 hex>`` of the canonical job and its inputs, or the operator's ``run_id``.
 
-    Addresses of inputs are left out where a fingerprint stands for the content; ``auto`` values count as written.
+    Addresses count too: the same content elsewhere is another run. ``auto`` values count as written.
+    Raises SpecInvalid (64) for an id that cannot be the name of a folder.
     """
+    if run_id and not RUN_ID.fullmatch(run_id):
+        raise SpecInvalid(
+            f"--run-id or LORARUNER_RUN_ID: {run_id!r} is no run id; begin with a letter or digit and go on with those "
+            "and . _ - (128 characters at most)"
+        )
     document = {key: value for key, value in to_document(spec).items() if key not in NOT_IDENTITY}
     spec_digest = _digest(document)
     fingerprint = _digest(dict(fingerprints))

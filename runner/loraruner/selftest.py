@@ -39,7 +39,13 @@ def prove_resume(job: Path, overrides: Sequence[str], *, num_steps: int, seed: i
     """
     draw = random.Random(seed)
     kills = sorted(draw.sample(range(2, num_steps), 2))
-    fixed = [f"training.max_steps={num_steps}", "checkpoint.every_steps=2", "sampling.prompts=[]", *overrides]
+    fixed = [
+        "training.epochs=null",
+        f"training.max_steps={num_steps}",
+        "checkpoint.every_steps=2",
+        "sampling.prompts=[]",
+        *overrides,
+    ]
     straight = _Runner(job, fixed, folder / "uninterrupted")
     straight.finish()
     broken = _Runner(job, fixed, folder / "interrupted")
@@ -70,6 +76,7 @@ class _Runner:
     def __init__(self, job: Path, overrides: Sequence[str], folder: Path) -> None:
         self._output = folder / "output"
         self._scratch = folder / "scratch"
+        self._errors = folder / "stderr.txt"  # no pipe: it would fill while we wait, and hold the attempt up
         settings = [f"output.uri={self._output.absolute()}", *overrides]
         arguments = [argument for each in settings for argument in ("--set", each)]
         self._command = [sys.executable, "-m", "loraruner", "train", str(job), *arguments]
@@ -77,9 +84,8 @@ class _Runner:
     def finish(self) -> None:
         """One attempt that must reach the end."""
         process = self._start()
-        _, errors = process.communicate(timeout=ATTEMPT_LIMIT_S)
-        if process.returncode != ExitCode.OK:
-            raise _attempt_failed(process.returncode, errors)
+        if process.wait(ATTEMPT_LIMIT_S) != ExitCode.OK:
+            raise _attempt_failed(process.returncode, self._errors.read_bytes())
 
     def interrupt(self, step: int, number: signal.Signals) -> None:
         """One attempt that gets a signal once it has done ``step`` steps."""
@@ -88,10 +94,10 @@ class _Runner:
         while process.poll() is None and self._last_step() < step and time.monotonic() < deadline:
             time.sleep(POLL_S)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=ATTEMPT_LIMIT_S)
+        process.wait(ATTEMPT_LIMIT_S)
         wanted = (-signal.SIGKILL,) if number == signal.SIGKILL else (ExitCode.PREEMPTED, ExitCode.OK)
         if process.returncode not in wanted:
-            raise _attempt_failed(process.returncode, errors)
+            raise _attempt_failed(process.returncode, self._errors.read_bytes())
         _LOG.info("%s after step %d: the attempt ended with %d", number.name, step, process.returncode)
 
     def outcome(self) -> Outcome:
@@ -107,7 +113,9 @@ class _Runner:
         shutil.rmtree(self._scratch, ignore_errors=True)
         folders = {"LORARUNER_WORKDIR": str(self._scratch / "work"), "LORARUNER_CACHE": str(self._scratch / "cache")}
         environment = {**os.environ, **folders}
-        return subprocess.Popen(self._command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._errors.parent.mkdir(parents=True, exist_ok=True)
+        with self._errors.open("wb") as errors:
+            return subprocess.Popen(self._command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
 
     def _last_step(self) -> int:
         steps = [0]

@@ -1,9 +1,12 @@
 """The operator's side: environment variables, read here and nowhere else."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from loraruner.errors import EnvironmentUnfit
+from loraruner.redact import Redactor
 
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "HF_TOKEN")
 SHOWN_VARIABLES = (
@@ -46,7 +49,21 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def adopt_secret_files(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set every secret that is given as ``NAME_FILE`` to the file's content, where libraries look for it.
+
+    Raises EnvironmentUnfit (78) when the file cannot be read.
+    """
+    for name in SECRET_VARIABLES:
+        if path := environment.get(f"{name}_FILE"):
+            try:
+                environment[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise EnvironmentUnfit(f"{name}_FILE: {path} cannot be read ({error}); mount the file there") from error
+
+
 def shown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """For people: the value of every plain variable that is set, and only "set" for a secret."""
-    plain = {name: environment[name] for name in SHOWN_VARIABLES if environment.get(name)}
+    redact = Redactor(())  # an endpoint may carry a user and password
+    plain = {name: redact.text(environment[name]) for name in SHOWN_VARIABLES if environment.get(name)}
     return plain | {name: "set" for name in SECRET_VARIABLES if environment.get(name)}

@@ -4,20 +4,22 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from loraruner.data.archives import is_archive, unpack
-from loraruner.errors import DataInvalid, InputMissing
+from loraruner.errors import DataInvalid, InputMissing, LoraRunerError
 from loraruner.files import Digest, digest_file, require_free, write_bytes
 from loraruner.settings import Settings
 from loraruner.spec import Spec
 from loraruner.stores import open_store
 from loraruner.stores.base import ObjectInfo
 from loraruner.stores.local import LocalStore
+from loraruner.workspace import MANIFEST
 
 _LOG = logging.getLogger(__name__)
 FETCH_WORKERS = 4
@@ -65,7 +67,7 @@ class Staged:
 
 
 def list_inputs(spec: Spec, settings: Settings) -> dict[str, Input]:
-    """What each input URI holds now; raises InputMissing (66), NoPermission (77) or TemporaryFailure (75)."""
+    """What each input URI holds now; raises what ``list_input`` does."""
     uris = {"$.model.base": spec.model.base, "$.data.uri": spec.data.uri}
     optional = {"$.evaluation.uri": spec.evaluation.uri, "$.evaluation.general_uri": spec.evaluation.general_uri}
     uris.update({pointer: uri for pointer, uri in optional.items() if uri})
@@ -73,12 +75,17 @@ def list_inputs(spec: Spec, settings: Settings) -> dict[str, Input]:
 
 
 def list_input(pointer: str, uri: str, settings: Settings) -> Input:
-    """List one input; local files are hashed, with digests cached by size and modification time."""
-    store = open_store(uri, settings)
+    """List one input; local files are hashed, with digests cached by size and modification time.
+
+    Raises InputMissing (66), DataInvalid (65) for an empty folder, NoPermission (77) or TemporaryFailure (75).
+    """
     try:
+        store = open_store(uri, settings)
         objects = tuple(store.list())
-    except InputMissing as error:
-        raise InputMissing(f"{pointer}: {error}") from error
+    except LoraRunerError as error:
+        raise type(error)(f"{pointer}: {error}") from error
+    if not objects and isinstance(store, LocalStore) and store.root.is_dir():
+        raise DataInvalid(f"{pointer}: the folder {uri} is empty; put the files there or correct the address")
     if not objects:
         raise InputMissing(f"{pointer}: {uri} does not exist or is empty; check the address")
     if isinstance(store, LocalStore):
@@ -99,6 +106,16 @@ def _with_digests(root: Path, objects: Iterable[ObjectInfo], cache: Path) -> Ite
         yield ObjectInfo(info.key, info.size_bytes, str(fresh[info.key][2]))
     if fresh != known:
         write_bytes(book, json.dumps(fresh).encode())
+
+
+def require_checkpoint(spec: Spec, settings: Settings) -> None:
+    """Raise InputMissing (66) when ``checkpoint.resume`` names a place without a checkpoint."""
+    uri = spec.checkpoint.resume
+    if uri not in ("auto", "never") and open_store(uri, settings).head(MANIFEST) is None:
+        raise InputMissing(
+            f"$.checkpoint.resume: {uri} is no checkpoint, it has no {MANIFEST}; name a folder such as "
+            "OUTPUT/NAME/runs/RUN_ID/checkpoints/e0001-step-000100"
+        )
 
 
 def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
@@ -131,7 +148,9 @@ def in_parallel(work: dict[str, Callable[[], Result]]) -> dict[str, Result]:
     """Run all, return all results; the first error is raised at once and what has not begun is dropped."""
     pool = ThreadPoolExecutor(FETCH_WORKERS, thread_name_prefix="fetch")
     try:
-        futures = {key: pool.submit(call) for key, call in work.items()}
+        futures = {key: pool.submit(copy_context().run, call) for key, call in work.items()}
+        for done in as_completed(futures.values()):
+            done.result()
         return {key: future.result() for key, future in futures.items()}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

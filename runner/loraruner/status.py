@@ -3,16 +3,19 @@
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Evaluated, Event, StageStarted, StepDone
+from loraruner.redact import Redactor
 from loraruner.stores.base import Store
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
+STATE_OF = {ExitCode.OK: "published", ExitCode.PREEMPTED: "preempted", ExitCode.DIVERGED: "diverged"}
 
 
 class StatusBoard:
@@ -21,8 +24,8 @@ class StatusBoard:
     A write that fails is logged and never stops the run: the next heartbeat tries again.
     """
 
-    def __init__(self, store: Store, key: str, identity: dict[str, Any]) -> None:
-        self._store, self._key = store, key
+    def __init__(self, store: Store, key: str, identity: dict[str, Any], secrets: Sequence[str] = ()) -> None:
+        self._store, self._key, self._redactor = store, key, Redactor(secrets)
         self._fields: dict[str, Any] = {**identity, "state": "running", "stage": None, "step": 0, "total_steps": None}
         self._wake, self._closed = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -33,13 +36,10 @@ class StatusBoard:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error and not isinstance(error, LoraRunerError):
-            self.set(
-                state="failed",
-                exit_code=int(ExitCode.INTERNAL),
-                exit_name=ExitCode.INTERNAL.name,
-                reason=type(error).__name__,
-            )
+        if isinstance(error, LoraRunerError):
+            self.end(error.code, reason=self._redactor.text(str(error)))
+        elif error:
+            self.end(ExitCode.INTERNAL, reason=type(error).__name__)
         self._closed.set()
         self._wake.set()
         self._thread.join()
@@ -60,6 +60,10 @@ class StatusBoard:
         """Change fields; they are written with the next heartbeat or at the end."""
         with self._lock:
             self._fields.update(fields)
+
+    def end(self, code: ExitCode, **fields: Any) -> None:
+        """Note how the run ended; what ends it by an error is noted when the board is closed."""
+        self.set(state=STATE_OF.get(code, "failed"), exit_code=int(code), exit_name=code.name, **fields)
 
     def _beat(self) -> None:
         while not self._closed.is_set():

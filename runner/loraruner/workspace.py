@@ -1,5 +1,6 @@
 """The one place that knows where things lie: a run's local folder and the keys of the public store layout."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,11 @@ class Workspace:
         return self.logs(attempt) / "tensorboard"
 
 
-def open_workspace(workdir: Path, run_id: str) -> Workspace:
-    """The run's folder, made if it is not there."""
+def open_workspace(workdir: Path, run_id: str, *, new: bool = False) -> Workspace:
+    """The run's folder, made if it is not there; that of a ``new`` run is emptied of what another store's run left."""
     workspace = Workspace(workdir / run_id)
+    if new:
+        shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.checkpoints.mkdir(parents=True, exist_ok=True)
     return workspace
 

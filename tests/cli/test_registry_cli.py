@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support import published
 
 from loraruner.cli import run
+from tests.support import published
 
 
 @pytest.fixture

@@ -70,9 +70,7 @@ def test_table_for_people(job: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "pointer" in out and "[red]" in out and not out.startswith("{")
 
 
-def test_job_from_stdin(
-    job: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_job_from_stdin(job: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """- reads the job from stdin."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(job.read_bytes())))
     assert run(["validate", "-"]) == 0
@@ -93,9 +91,7 @@ def test_missing_job(job: Path, name: str, capsys: pytest.CaptureFixture[str]) -
     assert out == "" and err.startswith(f"InputMissing: {job.parent}") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["validate"], ["validat", "x"], ["validate", "x", "--no"], ["init", "x"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["validate"], ["validat", "x"], ["validate", "x", "--no"], ["init", "x"]])
 def test_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A bad command line is exit 2, with usage on stderr and nothing on stdout."""
     assert run(arguments) == 2
@@ -141,9 +137,7 @@ def test_ctrl_c_is_130(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["validate", str(job)]) == 130
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["validate", "JOB"], ["validate", "JOB", "--set", "rnak=3"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "JOB"], ["validate", "JOB", "--set", "rnak=3"]])
 def test_nothing_heavy_is_imported(job: Path, arguments: list[str]) -> None:
     """Help and validation of a good or bad local job import no torch, no boto3, no imaging, no rich."""
     arguments = [str(job) if argument == "JOB" else argument for argument in arguments]

@@ -46,9 +46,7 @@ def test_name_that_is_not_utf8(tmp_path: Path, refused: Refusal) -> None:
     refused(tmp_path / "d.tar", "broken text")
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_tar_links_and_devices(kind: bytes, tmp_path: Path, refused: Refusal) -> None:
     """Symbolic and hard links, devices and pipes in a tar are refused."""
     with tarfile.open(tmp_path / "d.tar", "w") as bundle:

@@ -72,9 +72,7 @@ def test_litter_of_macos_is_left_out(tmp_path: Path) -> None:
 def test_nested_archive_stays_a_file(tmp_path: Path) -> None:
     """An archive within an archive is not unpacked."""
     inner = make_zip(tmp_path / "inner.zip", FILES).read_bytes()
-    assert contents(unpack(make_tar(tmp_path / "d.tgz", {"i.zip": inner}), tmp_path / "out")) == {
-        "i.zip": inner
-    }
+    assert contents(unpack(make_tar(tmp_path / "d.tgz", {"i.zip": inner}), tmp_path / "out")) == {"i.zip": inner}
 
 
 def test_tar_of_the_current_folder(tmp_path: Path) -> None:
@@ -183,17 +181,15 @@ def test_is_archive_of_other_files(tmp_path: Path, refused: Refusal) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a"}')
     (tmp_path / "set.zip").mkdir()
     (tmp_path / "d.zip").write_text("<html>not found</html>")
-    assert [is_archive(tmp_path / name) for name in ("rows.jsonl", "set.zip", "gone.zip", "d.zip")] == [
-        False
-    ] * 3 + [True]
+    assert [is_archive(tmp_path / name) for name in ("rows.jsonl", "set.zip", "gone.zip", "d.zip")] == [False] * 3 + [
+        True
+    ]
     refused(tmp_path / "d.zip", "neither a zip nor a tar")
 
 
 @MAKERS
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6)
-)
+@given(edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_anywhere(make: Maker, edits: list[tuple[float, int]], tmp_path: Path) -> None:
     """Whatever bytes of an archive are changed: it unpacks, or DataInvalid, and nothing lies outside."""
     raw = bytearray(make(tmp_path / "d", {"a.txt": b"hello" * 20, "sub/b.txt": b"world"}).read_bytes())

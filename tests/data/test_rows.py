@@ -127,8 +127,7 @@ def test_bad_rows(value: Any, reason: str, tmp_path: Path) -> None:
 def test_ids_and_lines(tmp_path: Path) -> None:
     """Ids are file:line; blank lines count but are no rows; CRLF and BOM do no harm; bad lines are named."""
     (tmp_path / "r.jsonl").write_bytes(
-        b'\xef\xbb\xbf{"text": "a"}\r\n\r\nplain text\n{"text": "caf\xe9"}\n'
-        b'{"text": "b"}{"text": "c"}\n{"text": "d"}'
+        b'\xef\xbb\xbf{"text": "a"}\r\n\r\nplain text\n{"text": "caf\xe9"}\n{"text": "b"}{"text": "c"}\n{"text": "d"}'
     )
     found = scan_rows(tmp_path)
     assert [(row.id, row.text) for row in found.samples] == [("r.jsonl:1", "a"), ("r.jsonl:6", "d")]
@@ -149,9 +148,7 @@ def test_plain_lines(tmp_path: Path) -> None:
 
 def test_json_list(tmp_path: Path) -> None:
     """A .json holds a list of rows, numbered from 1; any other .json is one bad sample."""
-    (tmp_path / "a.json").write_text(
-        json.dumps([{"instruction": "Hi", "output": "Ahoy!"}, {"x": 1}], indent=1)
-    )
+    (tmp_path / "a.json").write_text(json.dumps([{"instruction": "Hi", "output": "Ahoy!"}, {"x": 1}], indent=1))
     (tmp_path / "b.json").write_text('{"text": "x"}')
     (tmp_path / "c.json").write_text('[{"text": "x"},')
     found = scan_rows(tmp_path)

@@ -23,9 +23,7 @@ def test_parts_are_disjoint_complete_and_in_order() -> None:
 def test_order_of_samples_does_not_matter() -> None:
     """The same samples in another order are split the same way; another seed splits otherwise."""
     shuffled = random.Random(0).sample(ROWS, len(ROWS))
-    assert (
-        set(hold_out(ROWS, 0.2, 1)[1]) == set(hold_out(shuffled, 0.2, 1)[1]) != set(hold_out(ROWS, 0.2, 2)[1])
-    )
+    assert set(hold_out(ROWS, 0.2, 1)[1]) == set(hold_out(shuffled, 0.2, 1)[1]) != set(hold_out(ROWS, 0.2, 2)[1])
 
 
 def test_one_more_sample_moves_at_most_one() -> None:

@@ -77,9 +77,7 @@ def test_pictures_are_drawn_again_alike(tmp_path: Path, monkeypatch: pytest.Monk
     for file in sorted((STYLE / "pictures").glob("*.png")):
         with Image.open(file) as committed, Image.open(tmp_path / "pictures" / file.name) as drawn:
             assert committed.tobytes() == drawn.tobytes(), file.name
-    assert (tmp_path / "pictures" / "metadata.csv").read_bytes() == (
-        STYLE / "pictures" / "metadata.csv"
-    ).read_bytes()
+    assert (tmp_path / "pictures" / "metadata.csv").read_bytes() == (STYLE / "pictures" / "metadata.csv").read_bytes()
 
 
 def test_job_tries_untrained_prompts() -> None:

@@ -11,9 +11,7 @@ PACKAGE = ROOT / "runner/loraruner"
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 40, 6
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = sorted(
-    path
-    for top in ("runner", "schemas", "tests", "examples", "ci", "bench")
-    for path in (ROOT / top).rglob("*.py")
+    path for top in ("runner", "schemas", "tests", "examples", "ci", "bench") for path in (ROOT / top).rglob("*.py")
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

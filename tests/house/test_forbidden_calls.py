@@ -53,9 +53,7 @@ def forbidden_call(call: ast.Call) -> Iterator[str]:
     if name in CALLS and not harmless(name, call):
         yield f"{call.lineno}: {name}"
     for keyword in call.keywords:
-        if isinstance(keyword.value, ast.Constant) and keyword.value.value in KEYWORDS.get(
-            keyword.arg or "", ()
-        ):
+        if isinstance(keyword.value, ast.Constant) and keyword.value.value in KEYWORDS.get(keyword.arg or "", ()):
             yield f"{call.lineno}: {keyword.arg}={keyword.value.value}"
 
 

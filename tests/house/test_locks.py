@@ -27,9 +27,7 @@ def closure(requirement: Requirement) -> set[str]:
             seen.add((name, extra))
             for needed in map(Requirement, requires(name) or []):
                 if needed.marker is None or needed.marker.evaluate({"extra": extra}):
-                    assert needed.specifier.contains(version(needed.name), prereleases=True), (
-                        f"{name} needs {needed}"
-                    )
+                    assert needed.specifier.contains(version(needed.name), prereleases=True), f"{name} needs {needed}"
                     waiting += [(canonicalize_name(needed.name), wanted) for wanted in {"", *needed.extras}]
     return {name for name, _ in seen} - {requirement.name}
 

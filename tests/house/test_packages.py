@@ -23,11 +23,7 @@ def config() -> configparser.ConfigParser:
 
 def distribution_names(text: str) -> set[str]:
     """Normalised names of the requirements in one option of setup.cfg."""
-    return {
-        re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-")
-        for line in text.split("\n")
-        if line.strip()
-    }
+    return {re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-") for line in text.split("\n") if line.strip()}
 
 
 def top_level_imports(folder: Path) -> set[str]:
@@ -57,9 +53,7 @@ def test_every_folder_of_code_is_a_package() -> None:
 
 def test_package_data_is_listed() -> None:
     """Every file of the package that is not code matches a pattern of ``package_data``."""
-    patterns = {
-        name: text.replace(" ", "").split(",") for name, text in config()["options.package_data"].items()
-    }
+    patterns = {name: text.replace(" ", "").split(",") for name, text in config()["options.package_data"].items()}
     unlisted = []
     for path in PACKAGE.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):

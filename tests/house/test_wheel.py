@@ -62,13 +62,9 @@ def members(wheel: Path) -> set[str]:
 @pytest.mark.slow
 def test_wheel_holds_the_whole_package(tree: Path, built: dict[str, Path]) -> None:
     """Every file of the package and of schemas/ is in the wheel, and nothing else."""
-    package = {
-        str(path.relative_to(tree / "runner")) for path in (tree / "runner").rglob("*") if path.is_file()
-    }
+    package = {str(path.relative_to(tree / "runner")) for path in (tree / "runner").rglob("*") if path.is_file()}
     package = {name for name in package if ".egg-info/" not in name}
-    schemas = {
-        f"loraruner/{path.relative_to(tree)}" for path in (tree / "schemas").rglob("*") if path.is_file()
-    }
+    schemas = {f"loraruner/{path.relative_to(tree)}" for path in (tree / "schemas").rglob("*") if path.is_file()}
     assert members(built[".whl"]) == package | schemas
     assert {"loraruner/py.typed", "loraruner/schemas/job.schema.json"} <= package | schemas
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import published
 
 from loraruner import registry, spec
 from loraruner.errors import DataInvalid, InputMissing, IntegrityError
 from loraruner.settings import Settings
 from loraruner.spec import to_document
+from tests.support import published
 
 
 @pytest.fixture

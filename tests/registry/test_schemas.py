@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.support import published
 
 from loraruner.errors import ExitCode
 from loraruner.events import Evaluated, StageStarted, StepDone
@@ -16,6 +15,7 @@ from loraruner.spec import TASKS
 from loraruner.spec.catalog import RESOURCES
 from loraruner.status import StatusBoard
 from loraruner.stores import open_store
+from tests.support import published
 
 
 def schema(name: str) -> dict[str, Any]:

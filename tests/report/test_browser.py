@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support import published
 
 from loraruner.report import write_report
+from tests.support import published
 
 PHONE_PIXELS = 390
 QUIET = (

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from tests.support import published
 
 from loraruner.report import write_report
 from loraruner.report.card import model_card, plain
+from tests.support import published
 
 HOSTILE = '"\n---\n# [x](http://evil.example) ![i](//e) <b>`|`\u2028\u202e\\ @all www.evil.example'
 

@@ -6,9 +6,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import published
 
 from loraruner.report.curves import HEIGHT, MAX_POINTS, TICKS, WIDTH, curves, ticks
+from tests.support import published
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import published
 
 from loraruner.report import write_report
 from loraruner.report.markup import VOID
+from tests.support import published
 
 HOSTILE = '</style><script>alert(1)</script>"><img src=http://evil.example/x onerror=alert(1)>\u202e&lt;'
 

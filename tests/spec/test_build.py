@@ -13,9 +13,7 @@ def job(task: str, **sections: Any) -> bytes:
     return json.dumps({**base, **sections}).encode()
 
 
-@pytest.mark.parametrize(
-    ("task", "options"), [("text-to-image", ImageOptions()), ("text-generation", TextOptions())]
-)
+@pytest.mark.parametrize(("task", "options"), [("text-to-image", ImageOptions()), ("text-generation", TextOptions())])
 def test_formats_and_options_come_from_the_task(task: str, options: object) -> None:
     """A job that names no formats gets all of its task, and the options of its task alone."""
     spec = load(job(task)).spec

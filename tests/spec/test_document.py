@@ -76,9 +76,7 @@ def test_random_bytes_raise_nothing_else(data: bytes) -> None:
     str(caught.value).encode()
 
 
-@given(
-    JSON, st.sampled_from(["name", "task", "model", "lora", "training", "options", "output", "labels", "x"])
-)
+@given(JSON, st.sampled_from(["name", "task", "model", "lora", "training", "options", "output", "labels", "x"]))
 def test_random_json_raises_nothing_else(value: object, key: str) -> None:
     """Any value in any section of an otherwise valid job loads or ends in JobInvalid."""
     job = {

@@ -160,9 +160,7 @@ def test_dataclass_and_schema_agree(path: tuple[str, ...], task: str | None, fie
 def test_no_key_lacks_its_field() -> None:
     """The schema offers nothing that the dataclasses would drop."""
     known = {(path, task) for path, task, _ in fields()}
-    leaves = {
-        (k.path, k.task) for k in catalog.all_keys() if "properties" not in k.schema and k.name != "options"
-    }
+    leaves = {(k.path, k.task) for k in catalog.all_keys() if "properties" not in k.schema and k.name != "options"}
     assert {leaf for leaf in leaves if leaf[0][0] not in ("labels", "$schema")} == known
 
 
@@ -200,12 +198,7 @@ def test_objects_are_closed_and_numbers_bounded() -> None:
 
 def test_every_rule_and_pattern_has_words() -> None:
     """No keyword or pattern of the schema would end in a KeyError instead of a fault."""
-    used = (
-        {keyword for node in nodes(catalog.schema()) for keyword in node}
-        - NO_RULES
-        - TOLD_OTHERWISE
-        - {"const"}
-    )
+    used = {keyword for node in nodes(catalog.schema()) for keyword in node} - NO_RULES - TOLD_OTHERWISE - {"const"}
     patterns = {node["pattern"] for node in nodes(catalog.schema()) if "pattern" in node}
     assert used <= set(check._REASONS)
     assert patterns == set(check._PATTERN_FIXES)

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.support import faulty_proxy, web_server
-from tests.support.faulty_proxy import Proxy
 
 from loraruner import settings
 from loraruner.stores import open_store, retry
 from loraruner.stores.s3 import S3Store
+from tests.support import faulty_proxy, web_server
+from tests.support.faulty_proxy import Proxy
 
 OpenS3 = Callable[..., S3Store]
 

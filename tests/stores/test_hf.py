@@ -7,14 +7,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support import web_server
-from tests.support.web_server import Page, Web
 
 from loraruner import settings
 from loraruner.errors import DataInvalid, InputMissing, IntegrityError, NoPermission, SpecInvalid
 from loraruner.files import digest_bytes
 from loraruner.stores import open_store
 from loraruner.stores.base import Store
+from tests.support import web_server
+from tests.support.web_server import Page, Web
 
 WEIGHTS = Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

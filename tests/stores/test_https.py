@@ -6,8 +6,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support import web_server
-from tests.support.web_server import Page, Web
 
 from loraruner import settings
 from loraruner.errors import (
@@ -22,6 +20,8 @@ from loraruner.errors import (
 from loraruner.files import digest_bytes
 from loraruner.stores import http_read, open_store
 from loraruner.stores.base import Store
+from tests.support import web_server
+from tests.support.web_server import Page, Web
 
 DATA = Random(0).randbytes(1_000_000)
 PART = 1 << 18

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.support.faulty_proxy import Proxy, Seen, once
 
 from loraruner import settings
 from loraruner.errors import DataInvalid, InputMissing, NoPermission, SpecInvalid, TemporaryFailure
 from loraruner.stores import open_store
 from loraruner.stores.base import Capabilities, PreconditionFailed
 from loraruner.stores.s3 import S3Store
+from tests.support.faulty_proxy import Proxy, Seen, once
 
 OpenS3 = Callable[..., S3Store]
 slow = pytest.mark.slow

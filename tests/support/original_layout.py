@@ -85,9 +85,7 @@ def _vae_name(name: str, num_levels: int) -> str:
     name = re.sub(r"down_blocks\.(\d)\.resnets\.", r"down.\1.block.", name)
     name = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", name)
     name = re.sub(r"up_blocks\.(\d)\.resnets\.", lambda m: f"up.{num_levels - 1 - int(m[1])}.block.", name)
-    name = re.sub(
-        r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{num_levels - 1 - int(m[1])}.upsample", name
-    )
+    name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{num_levels - 1 - int(m[1])}.upsample", name)
     if match := re.fullmatch(r"(.+)mid_block\.attentions\.0\.(.+)\.(weight|bias)", name):
         return f"{match[1]}mid.attn_1.{VAE_ATTENTION_NAMES[match[2]]}.{match[3]}"
     return name

@@ -11,17 +11,19 @@ DELTA_TOLERANCE = 1e-4
 EFFECT_TOLERANCE = 1e-3
 
 
-def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float, *, name: str = "adapter") -> dict[str, Tensor]:
     """Weight change of every module, ``scale * B @ A`` as (out, in), from ``<path>.lora_A.weight`` pairs.
 
     Convolutions are flattened: A is (r, in, kh, kw), B is (out, r, 1, 1), the result (out, in * kh * kw).
+    Raises IntegrityError for half a pair, naming the file ``name``.
     """
-    suffix = ".lora_A.weight"
-    paths = [name.removesuffix(suffix) for name in tensors if name.endswith(suffix)]
-    return {
-        path: scale * tensors[f"{path}.lora_B.weight"].flatten(1).float() @ tensors[path + suffix].flatten(1).float()
-        for path in paths
-    }
+    deltas = {}
+    for path in sorted({key.rsplit(".lora_", 1)[0] for key in tensors}):
+        down, up = tensors.get(f"{path}.lora_A.weight"), tensors.get(f"{path}.lora_B.weight")
+        if down is None or up is None:
+            raise IntegrityError(f"{name}: lora_A or lora_B of {path} is missing; the file is not published")
+        deltas[path] = scale * up.flatten(1).float() @ down.flatten(1).float()
+    return deltas
 
 
 def compare_deltas(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], *, name: str) -> int:

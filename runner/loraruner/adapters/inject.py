@@ -1,5 +1,6 @@
 """Put LoRA into a frozen module, and take its tensors out and in again (LoRA: arXiv 2106.09685)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -20,7 +21,8 @@ def inject(module: nn.Module, *, targets: Sequence[str], rank: int, alpha: float
     starts at zero, so the module's output does not change. The trained scale is ``alpha / rank``.
     """
     module.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets), bias="none")
+    paths = "|".join(re.escape(path) for path in targets)  # a pattern must fit whole paths; a list fits their endings
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=paths, bias="none")
     inject_adapter_in_model(config, module, adapter_name=ADAPTER)
     generator = torch.Generator().manual_seed(seed)
     for _, layer in lora_layers(module):

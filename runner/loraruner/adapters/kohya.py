@@ -62,7 +62,8 @@ def kohya_metadata(facts: Mapping[str, object]) -> dict[str, str]:
 def read_kohya_deltas(path: Path, module_paths: Iterable[str]) -> dict[str, Tensor]:
     """Weight changes (out, in) by module path, computed as the web UIs do: ``alpha / rank * up @ down``.
 
-    A missing ``.alpha`` means alpha = rank. Raises IntegrityError for a key that belongs to no module.
+    A missing ``.alpha`` means alpha = rank. Raises IntegrityError for a key that belongs to no module, or half
+    a pair.
     """
     by_name = {kohya_name(module): module for module in module_paths}
     with safe_open(path, framework="pt") as file:
@@ -72,8 +73,10 @@ def read_kohya_deltas(path: Path, module_paths: Iterable[str]) -> dict[str, Tens
         raise IntegrityError(f"{path.name}: key {strangers[0]} belongs to no module of the base model")
     deltas: dict[str, Tensor] = {}
     for name in sorted(names):
-        down, up = tensors[f"{name}.lora_down.weight"].float(), tensors[f"{name}.lora_up.weight"].float()
+        down, up = tensors.get(f"{name}.lora_down.weight"), tensors.get(f"{name}.lora_up.weight")
+        if down is None or up is None:
+            raise IntegrityError(f"{path.name}: lora_down or lora_up of {name} is missing")
         rank = down.shape[0]
         alpha = tensors.get(f"{name}.alpha", torch.tensor(float(rank))).item()
-        deltas[by_name[name]] = (alpha / rank) * up.flatten(1) @ down.flatten(1)
+        deltas[by_name[name]] = (alpha / rank) * up.float().flatten(1) @ down.float().flatten(1)
     return deltas

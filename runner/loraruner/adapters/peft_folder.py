@@ -16,6 +16,7 @@ from torch import Tensor
 from loraruner.adapters.compare import low_rank_deltas
 from loraruner.errors import IntegrityError
 from loraruner.files import write_bytes
+from loraruner.spec.addresses import HUB_REPOSITORY
 
 WEIGHTS_NAME = "adapter_model.safetensors"
 CONFIG_NAME = "adapter_config.json"
@@ -54,7 +55,7 @@ def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Tensor]
     if foreign:
         raise IntegrityError(f"{folder / WEIGHTS_NAME}: {foreign[0]} does not start with {prefix}")
     named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return low_rank_deltas(named, config["lora_alpha"] / config["r"])
+    return low_rank_deltas(named, config["lora_alpha"] / config["r"], name=WEIGHTS_NAME)
 
 
 def sort_header(file: bytes) -> bytes:
@@ -92,8 +93,6 @@ def _config(facts: PeftFacts) -> dict[str, Any]:
 
 
 def _hub_name(uri: str) -> tuple[str, str | None]:
-    """``hf://org/name@rev`` as the hub's id and revision; any other URI as it is."""
-    if not uri.startswith("hf://"):
-        return uri, None
-    name, _, revision = uri.removeprefix("hf://").partition("@")
-    return name, revision or None
+    """``hf://org/name@rev`` as the hub's id and revision; any other address, a path in a repository too, as it is."""
+    found = HUB_REPOSITORY.fullmatch(uri)
+    return (found[1], found[2]) if found else (uri, None)

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import click
 
-from loraruner import __version__
+from loraruner import __version__, settings
 from loraruner.cli import termination
 from loraruner.cli.context import CliContext
 from loraruner.cli.output import say
 from loraruner.errors import ExitCode, LoraRunerError
+from loraruner.files import disk_error
+from loraruner.redact import Redactor
 
 INTERRUPTED = 130  # Ctrl-C where no run is under way: what a shell reports for SIGINT
 
@@ -83,16 +85,17 @@ class LazyGroup(click.Group):
 @click.pass_context
 def commands(ctx: click.Context, log_format: str, log_level: str) -> None:
     """Train LoRA adapters from one JSON job, and publish them verified and versioned."""
+    settings.adopt_secret_files()
     ctx.obj = CliContext(log_format=log_format, log_level=log_level)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with a code of ``loraruner.errors.ExitCode``."""
     code = run(arguments)
-    if code == ExitCode.PREEMPTED:
+    if code:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # a thread that still waits for the network must not eat up the grace period
+        os._exit(code)  # a thread that still waits for the network must not hold up the end or the grace period
     sys.exit(code)
 
 
@@ -110,7 +113,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         tell(error)
         return termination.note(error.code, str(error))
     except Exception as error:  # the last line of defence: whatever is left is our own fault, and exits with 70
-        traceback.print_exc()
+        if disk := disk_error(error):
+            tell(disk)
+            return termination.note(disk.code, str(disk))
+        say(_redacted(traceback.format_exc().rstrip()))
         say("Internal: this is a fault of loraruner; please report the lines above")
         return termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
     return termination.note(result if isinstance(result, int) else ExitCode.OK, "done")
@@ -121,5 +127,9 @@ def tell(error: LoraRunerError) -> None:
     name = error.code.name.title().replace("_", "")
     faults: tuple[object, ...] = getattr(error, "faults", ())
     for fault in faults:
-        say(str(fault))
-    say(f"{name}: {len(faults)} fault{'s'[: len(faults) > 1]} in the job" if faults else f"{name}: {error}")
+        say(_redacted(str(fault)))
+    say(_redacted(f"{name}: {len(faults)} fault{'s'[: len(faults) > 1]} in the job" if faults else f"{name}: {error}"))
+
+
+def _redacted(text: str) -> str:
+    return Redactor(settings.load().secrets).text(text)

@@ -1,7 +1,5 @@
 """``loraruner adapter``: what can be done with a published adapter."""
 
-import sys
-
 import click
 
 from loraruner.cli.context import CliContext
@@ -12,10 +10,7 @@ from loraruner.cli.output import emit, format_option
 @click.pass_obj
 def adapter(context: CliContext) -> None:
     """Work on published adapters."""
-    from loraruner import log, settings
-
-    text, secrets = context.text_log(sys.stderr.isatty()), settings.load().secrets
-    log.configure(text=text, level=context.log_level, secrets=secrets)
+    context.start()
 
 
 @adapter.command()

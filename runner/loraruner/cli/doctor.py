@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from loraruner import settings
+from loraruner.cli.context import CliContext
 from loraruner.cli.output import emit, format_option, say
 from loraruner.errors import ExitCode
 
@@ -12,12 +12,13 @@ from loraruner.errors import ExitCode
 @click.command()
 @click.option("--store", metavar="URI", help="Also write, read and delete a small object there.")
 @format_option
-def doctor(store: str | None, format: str | None) -> int:
+@click.pass_obj
+def doctor(context: CliContext, store: str | None, format: str | None) -> int:
     """Check packages, GPU, disk and store access; exits with 78 when this machine is unfit."""
     from loraruner.doctor import examine
 
     findings = []
-    for finding in examine(settings.load(), store):
+    for finding in examine(context.start(), store):
         findings.append(asdict(finding))
         say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
     fit = all(finding["ok"] for finding in findings)

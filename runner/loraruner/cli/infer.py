@@ -2,12 +2,20 @@
 
 import tempfile
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
-from loraruner import settings
+from loraruner.cli.context import CliContext
 from loraruner.cli.output import emit, format_option, say
 from loraruner.errors import DataInvalid
+
+
+class Wanted(TypedDict):
+    """The options that make a ``families.base.Request``."""
+
+    prompts: tuple[str, ...]
+    seed: int
 
 
 @click.command()
@@ -23,8 +31,9 @@ from loraruner.errors import DataInvalid
     help="Folder for the pictures or completions.",
 )
 @format_option
+@click.pass_obj
 def infer(
-    version: str, prompts: tuple[str, ...], seed: int, base: str | None, output: Path, format: str | None
+    context: CliContext, version: str, base: str | None, output: Path, format: str | None, **request: Unpack[Wanted]
 ) -> None:
     """Generate without and with the adapter of VERSION (an address that ``registry show`` takes)."""
     from loraruner import registry, stage
@@ -32,8 +41,8 @@ def infer(
     from loraruner.infer import infer as generate
     from loraruner.threads import set_thread_environment
 
+    environment = context.start()
     set_thread_environment()
-    environment = settings.load()
     found = registry.find_version(version, environment)
     spec, recorded = registry.spec_of(found), found.manifest["base_model"]
     uri = base or recorded["uri"]
@@ -46,7 +55,7 @@ def infer(
     with tempfile.TemporaryDirectory(prefix="loraruner-infer-") as folder:
         registry.download_version(found, Path(folder))
         local = Base(fetched.path, fetched.sha256, uri)
-        result = generate(spec, local, Path(folder), Request(prompts, seed), folder=output, cache=environment.cache)
+        result = generate(spec, local, Path(folder), Request(**request), folder=output, cache=environment.cache)
     for trial in result["trials"]:
         say(f"{trial['prompt']}\n  without: {trial['before']}\n  with:    {trial['after']}")
     emit({"version": found.manifest["version"], **result}, format=format)

@@ -1,6 +1,5 @@
 """``loraruner registry``: what has been published."""
 
-import sys
 from typing import Any
 
 import click
@@ -13,10 +12,7 @@ from loraruner.cli.output import emit, format_option, is_table, say
 @click.pass_obj
 def registry(context: CliContext) -> None:
     """See what has been published."""
-    from loraruner import log, settings
-
-    text, secrets = context.text_log(sys.stderr.isatty()), settings.load().secrets
-    log.configure(text=text, level=context.log_level, secrets=secrets)
+    context.start()
 
 
 @registry.command("list")

@@ -1,11 +1,13 @@
 """How a command ended, in one line, where Kubernetes reads it (``LORARUNER_TERMINATION_LOG``)."""
 
 import json
+import logging
 
 from loraruner import settings
 from loraruner.errors import ExitCode
 from loraruner.redact import Redactor
 
+_LOG = logging.getLogger(__name__)
 LIMIT_BYTES = 4096
 
 
@@ -15,6 +17,10 @@ def note(code: int, reason: str) -> int:
     if environment.termination_log:
         text = " ".join(Redactor(environment.secrets).text(reason).split())
         name = ExitCode(code).name if code in ExitCode.__members__.values() else "OTHER"
-        line = json.dumps({"code": int(code), "name": name, "reason": text[: LIMIT_BYTES // 8]})
-        environment.termination_log.write_text(line + "\n")
+        fields = {"code": int(code), "name": name, "reason": text[: LIMIT_BYTES // 8]}
+        line = json.dumps(fields, ensure_ascii=False)  # at most 4 bytes a character
+        try:
+            environment.termination_log.write_text(line + "\n", encoding="utf-8", errors="replace")
+        except OSError as error:  # how the run ended counts more than who reads it
+            _LOG.warning("LORARUNER_TERMINATION_LOG: not written (%s); name a file that can be", error)
     return int(code)

@@ -6,7 +6,6 @@ from typing import TypedDict, Unpack
 
 import click
 
-from loraruner import settings
 from loraruner.cli.context import CliContext
 from loraruner.cli.job import job_arguments, read_job
 from loraruner.cli.output import emit, format_option, is_table
@@ -37,17 +36,15 @@ def train(
     """Train the adapter that JOB describes and publish it; the same JOB again resumes, or finds it published."""
     stop = StopSignal()
     stop.install()  # first of all: importing what follows takes a while
-    from loraruner import log, pipeline
+    from loraruner import pipeline
     from loraruner.cli.progress import watched
     from loraruner.spec import load
 
-    environment = settings.load()
-    text = context.text_log(sys.stderr.isatty())
-    log.configure(text=text, level=context.log_level, secrets=environment.secrets)
+    environment = context.start()
     loaded = load(read_job(job), overrides=overrides)
     for warning in loaded.warnings:
         _LOG.warning(warning)
-    with watched(text and sys.stderr.isatty()) as watcher:
+    with stop.unmasked(), watched(context.text_log and sys.stderr.isatty()) as watcher:
         result = pipeline.train(loaded.spec, pipeline.Request(**request), environment, watcher, stop)
     emit(_brief(result) if is_table(format) else result.document(), format=format)
 

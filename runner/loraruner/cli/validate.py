@@ -5,6 +5,7 @@ from dataclasses import asdict
 import click
 
 from loraruner import spec
+from loraruner.cli.context import CliContext
 from loraruner.cli.job import job_arguments, read_job
 from loraruner.cli.output import emit, format_option, say
 
@@ -13,7 +14,8 @@ from loraruner.cli.output import emit, format_option, say
 @job_arguments
 @click.option("--remote", is_flag=True, help="Also check inputs, output and version in their stores.")
 @format_option
-def validate(job: str, overrides: tuple[str, ...], remote: bool, format: str | None) -> None:
+@click.pass_obj
+def validate(context: CliContext, job: str, overrides: tuple[str, ...], remote: bool, format: str | None) -> None:
     """Check JOB (a path, - for stdin, or a URI) and name every fault with its place and its fix."""
     try:
         loaded = spec.load(read_job(job), overrides=overrides)
@@ -23,9 +25,9 @@ def validate(job: str, overrides: tuple[str, ...], remote: bool, format: str | N
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     if remote:
-        from loraruner import pipeline, settings
+        from loraruner import pipeline
 
-        pipeline.check(loaded.spec, settings.load())
+        pipeline.check(loaded.spec, context.start())
     emit(
         {
             "valid": True,

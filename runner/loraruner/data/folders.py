@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loraruner.data.samples import Skipped
-from loraruner.errors import InputMissing, NoPermission
+from loraruner.errors import DataInvalid, InputMissing, NoPermission
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class Listing:
 
 
 def list_files(folder: Path) -> Listing:
-    """List ``folder`` with everything below it; InputMissing (66) when it is no folder."""
+    """List ``folder`` with everything below it; InputMissing (66) when it is not there, DataInvalid (65) for a file."""
+    if folder.exists() and not folder.is_dir():
+        raise DataInvalid(f"{folder}: this is a file; $.data.uri must name a folder of pictures or an archive of one")
     if not folder.is_dir():
         raise InputMissing(f"{folder}: no such folder; $.data.uri must name a folder or an archive of one")
     files: dict[str, Path] = {}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from loraruner.spec.addresses import HUB_REPOSITORY
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -25,11 +27,9 @@ def recipes(document: Mapping[str, Any]) -> list[Recipe]:
 
 
 def hub_id(uri: str) -> tuple[str, str | None] | None:
-    """Repository and revision of an ``hf://`` address, else None."""
-    if not uri.startswith("hf://"):
-        return None
-    name, _, revision = uri.removeprefix("hf://").partition("@")
-    return name.rstrip("/"), revision or None
+    """Repository and revision of a whole repository's ``hf://`` address, else None."""
+    found = HUB_REPOSITORY.fullmatch(uri)
+    return (found[1], found[2]) if found else None
 
 
 def _infer(document: Mapping[str, Any]) -> Recipe:
@@ -44,10 +44,11 @@ def _for_pictures(document: Mapping[str, Any], formats: Mapping[str, str]) -> It
     if name:
         loader = "from_single_file" if uri.endswith(".safetensors") else "from_pretrained"
         lines = (
+            "import torch",
             "from diffusers import StableDiffusionPipeline",
             "",
             _base_line(uri),
-            f"pipe = StableDiffusionPipeline.{loader}({_base_arguments(uri)})",
+            f"pipe = StableDiffusionPipeline.{loader}({_base_arguments(uri)}, torch_dtype=torch.float32)",
             f'pipe.load_lora_weights("path/to/this/folder", weight_name={name!r})',
             f"picture = pipe({_prompt(document)!r}).images[0]",
         )

@@ -12,6 +12,9 @@ READABLE = ("s3", "file", "https", "hf")
 WRITABLE = ("s3", "file")
 INPUTS = ("model.base", "data.uri", "evaluation.uri", "evaluation.general_uri")
 
+HUB_REPOSITORY = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/]+))?/?")
+"""A whole repository of a model hub: its id and, where named, the revision."""
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _SLIP = re.compile(rf"({'|'.join(READABLE)}):(?!//)")
 _ELSEWHERE = {

@@ -119,7 +119,9 @@ def _targets(document: Document) -> Iterator[Fault]:
 
 def _metadata(document: Document) -> Iterator[Fault]:
     name = _get(document, "data.metadata", str)
-    if name and not addresses.is_plain_relative(name):
+    if name is not None and document.get("task") == "text-generation":
+        yield Fault("$.data.metadata", shorten(name), "has no meaning for text-generation", "remove it")
+    elif name and not addresses.is_plain_relative(name):
         yield Fault(
             "$.data.metadata",
             shorten(name),

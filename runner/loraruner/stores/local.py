@@ -60,6 +60,7 @@ class LocalStore:
                 raise IntegrityError(f"{self.uri}: a small file read back differs; check the disk")
         finally:
             self.delete(key)
+            _lock_of(self._path(key)).unlink(missing_ok=True)
         log.info("%s: exclusive create %s, conditional replace %s", self.uri, exclusive, matched)
         return Capabilities(create_exclusive=exclusive, replace_if_match=matched, checksum_mode="none")
 
@@ -278,10 +279,14 @@ def _later_than(old: Path, new: Path) -> None:
         os.utime(new, ns=(new_ns, old_ns + 1))
 
 
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Let one replacer of ``path`` in at a time; the lock goes with its process, its empty file stays."""
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

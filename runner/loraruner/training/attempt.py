@@ -1,6 +1,7 @@
 """One attempt at training a run: resume from the newest good checkpoint, train, keep state in the store."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from safetensors.torch import save
 
 from loraruner.adapters.inject import lora_parameters
-from loraruner.errors import DataInvalid, Diverged
+from loraruner.errors import DataInvalid, Diverged, LoraRunerError
 from loraruner.events import Emit
 from loraruner.families.base import Runtime, Trainable
 from loraruner.settings import Settings
@@ -63,7 +64,11 @@ def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, 
     resumed = _starting_point(spec, shelf, attempt, settings)
 
     def commit(snapshot: Snapshot) -> None:
+        started = time.monotonic()
         shelf.commit(snapshot)
+        taken_s, grace_s = time.monotonic() - started, spec.checkpoint.grace_s
+        if taken_s > grace_s:
+            _LOG.warning("a checkpoint took %.0f s to save, more than $.checkpoint.grace_s = %d s", taken_s, grace_s)
         attempt.ship_logs()
 
     metrics = Metrics(attempt.workspace.metrics(attempt.number), attempt.workspace.tensorboard(attempt.number))
@@ -100,7 +105,10 @@ def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settin
 
 
 def _keep_last_good(shelf: Shelf, attempt: Attempt) -> None:
-    """Leave the newest checkpoint's adapter where people look for it."""
-    if good := shelf.newest():
-        attempt.store.write(f"{attempt.keys.adapter}adapter.safetensors", save(good.adapter))
-        _LOG.info("weights of step %d kept in %s", good.step, attempt.keys.adapter)
+    """Leave the newest checkpoint's adapter where people look for it; a failure must not hide what ended the run."""
+    try:
+        if good := shelf.newest():
+            attempt.store.write(f"{attempt.keys.adapter}adapter.safetensors", save(good.adapter))
+            _LOG.info("weights of step %d kept in %s", good.step, attempt.keys.adapter)
+    except LoraRunerError as error:
+        _LOG.warning("the last good weights were not kept apart: %s", error)

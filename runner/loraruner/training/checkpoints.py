@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from loraruner.errors import IntegrityError, LoraRunerError
+from loraruner.errors import InputMissing, IntegrityError, LoraRunerError
 from loraruner.files import digest_file, replacing
 from loraruner.stores.base import Store
 from loraruner.training.state import Snapshot
@@ -46,23 +46,30 @@ class Shelf:
 
         Raises IntegrityError (74) when there are some and none verifies; nothing is deleted then.
         """
-        names = sorted(self._remote_names() | self._local_names(), key=_rank, reverse=True)
+        local, remote = self._local_names(), self._remote_names()
+        names = sorted(local | remote, key=_rank, reverse=True)
         for name in names:
-            try:
-                if name not in self._local_names():
-                    self._fetch(name)
-                snapshot = read_checkpoint(self.local / name)
-            except IntegrityError as error:
-                _LOG.error("checkpoint %s is damaged, trying the one before it: %s", name, error)
-                continue
-            _LOG.info("resuming from checkpoint %s", name)
-            return snapshot
+            for here in (True, False):
+                if name in (local if here else remote) and (snapshot := self._read(name, fetch=not here)):
+                    _LOG.info("newest good checkpoint: %s", name)
+                    return snapshot
         if names:
             raise IntegrityError(
                 f"none of the {len(names)} checkpoints under {self.store.uri}/{self.prefix} verifies; nothing was "
                 "deleted; restore them, or start anew with --fresh"
             )
         return None
+
+    def _read(self, name: str, *, fetch: bool) -> Snapshot | None:
+        """The local copy, or a fresh one from the store; None when it is damaged, which is reported."""
+        try:
+            if fetch:
+                self._fetch(name)
+            return read_checkpoint(self.local / name)
+        except IntegrityError as error:
+            place = self.store.uri if fetch else self.local
+            _LOG.error("checkpoint %s in %s is damaged, trying the next: %s", name, place, error)
+            return None
 
     def _remote_names(self) -> set[str]:
         keys = (info.key.removeprefix(self.prefix) for info in self.store.list(self.prefix))
@@ -76,9 +83,10 @@ class Shelf:
         with replacing(self.local / name) as temporary:
             temporary.mkdir()
             for file in (*FILES, MANIFEST):
-                if self.store.head(f"{self.prefix}{name}/{file}") is None:
-                    raise IntegrityError(f"checkpoint {name}: {file} is missing in {self.store.uri}")
-                self.store.download(f"{self.prefix}{name}/{file}", temporary / file)
+                try:
+                    self.store.download(f"{self.prefix}{name}/{file}", temporary / file)
+                except InputMissing as error:
+                    raise IntegrityError(f"{file} is missing") from error
 
     def _retire(self) -> None:
         """Keep the newest ``keep``; of an old one the manifest goes first, so that it never looks whole."""
@@ -111,10 +119,11 @@ def read_checkpoint(folder: Path) -> Snapshot:
     """Verify every digest, then load; raises IntegrityError naming what is wrong."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        for entry in manifest["files"]:
-            found = digest_file(folder / entry["name"])
-            if (found.size_bytes, found.sha256) != (entry["size"], entry["sha256"]):
-                raise IntegrityError(f"{folder.name}/{entry['name']}: content differs from its digest")
+        entries = {entry["name"]: entry for entry in manifest["files"]}
+        for name in FILES:
+            found = digest_file(folder / name)
+            if (found.size_bytes, found.sha256) != (entries[name]["size"], entries[name]["sha256"]):
+                raise IntegrityError(f"{folder.name}/{name}: content differs from its digest")
         return Snapshot(
             step=manifest["step"],
             adapter=load_file(folder / FILES[0]),

@@ -24,6 +24,7 @@ from loraruner.training.uploader import Uploader
 
 _LOG = logging.getLogger(__name__)
 LOG_EVERY_S = 15.0
+POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,23 @@ class Loop:
                 self.around.uploader.poll()
             if resumed is None or progress.step > resumed.step:
                 self._save()
-            self.around.uploader.flush()
+            self._drain()
         self.around.stop.check()
         return progress
+
+    def _drain(self) -> None:
+        """Wait for the last upload; after a signal no longer than ``checkpoint.grace_s``."""
+        uploader, stop, grace_s = self.around.uploader, self.around.stop, self.spec.checkpoint.grace_s
+        while not uploader.flush(POLL_S):
+            if stop.age_s() > grace_s:
+                _LOG.warning(
+                    "the checkpoint of step %d did not reach the store within $.checkpoint.grace_s = %d s; the one "
+                    "before it is the newest there",
+                    self.live.progress.step,
+                    grace_s,
+                )
+                uploader.give_up()
+                return
 
     def _train_one(self) -> None:
         progress, spec = self.live.progress, self.spec
@@ -119,12 +134,12 @@ class Loop:
         """Clip, step, zero; returns the gradient norm before clipping."""
         progress, optimizer, scaler = self.live.progress, self.live.optimizer, self.live.scaler
         if not math.isfinite(loss):
-            raise Diverged(self._not_finite("loss", loss))
+            raise Diverged(self._not_finite(f"loss in step {progress.step + 1}", loss))
         scaler.unscale_(optimizer)
         assert self.flat.grad is not None
         norm = clip(self.flat.grad, self.spec.training.max_grad_norm)
-        if not math.isfinite(norm) and not scaler.is_enabled():
-            raise Diverged(self._not_finite("gradient norm", norm))
+        if not math.isfinite(norm) and scaler.get_scale() <= 1.0:  # fp16 may lower its scale first; others have 1
+            raise Diverged(self._not_finite(f"gradient norm in step {progress.step + 1}", norm))
         for group in optimizer.param_groups:
             group["lr"] = rate
         scaler.step(optimizer)
@@ -135,7 +150,7 @@ class Loop:
 
     def _not_finite(self, what: str, value: float) -> str:
         return (
-            f"the {what} is {value} in step {self.live.progress.step + 1}; nothing is published; lower "
+            f"the {what} is {value}; nothing is published; lower "
             f"$.training.learning_rate ({self.spec.training.learning_rate:g}) or use precision fp32"
         )
 
@@ -168,6 +183,9 @@ class Loop:
 
     def _record(self, measured: dict[str, float]) -> None:
         progress = self.live.progress
+        for name, value in measured.items():
+            if not math.isfinite(value):
+                raise Diverged(self._not_finite(f"held-out {name} after step {progress.step}", value))
         progress.evaluations.append({"step": progress.step, **measured})
         self.around.metrics.write(progress.step, dict(measured), group="evaluation")
         if (loss := measured.get("loss")) is not None:

@@ -1,7 +1,9 @@
 """SIGTERM and SIGINT: finish what must not be torn, keep what is committed, then end with 85."""
 
 import logging
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +19,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self._received_at = math.inf
         self._depth = 0
 
     def install(self) -> None:
@@ -25,11 +28,15 @@ class StopSignal:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.received = signal.Signals(number).name
+        self.received, self._received_at = signal.Signals(number).name, time.monotonic()
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         if not self._depth:
             self.check()
+
+    def age_s(self) -> float:
+        """Seconds since the signal came; negative infinity before it."""
+        return time.monotonic() - self._received_at
 
     def check(self) -> None:
         """Raise Preempted when a signal has come and nothing holds it back.
@@ -38,6 +45,21 @@ class StopSignal:
         """
         if self.received and not self._depth:
             raise Preempted(f"{self.received} received: all committed work is kept; start the same job again to resume")
+
+    def disarm(self) -> None:
+        """From here on the first signal changes nothing: what remains is short and must not be torn."""
+        self._depth += 1
+
+    @contextmanager
+    def unmasked(self) -> Iterator[None]:
+        """After a signal, Preempted in place of any other error: libraries wrap what the handler raised."""
+        try:
+            yield
+        except Preempted:
+            raise
+        except Exception:
+            self.check()
+            raise
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

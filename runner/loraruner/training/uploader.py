@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextvars import copy_context
 
-from loraruner.errors import LoraRunerError, TemporaryFailure
+from loraruner.errors import TemporaryFailure
 from loraruner.training.state import Snapshot
 
 _LOG = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ class Uploader:
         self._commit = commit
         self._waiting: Snapshot | None = None
         self._busy = False
-        self._closed = False
+        self._closed = self._given_up = False
         self._error: Exception | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(
@@ -33,7 +33,8 @@ class Uploader:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        if not self._given_up:
+            self._thread.join()
 
     def submit(self, snapshot: Snapshot) -> None:
         """Hand over a snapshot; one that still waits is replaced. Raises an earlier error that no retry can mend."""
@@ -53,13 +54,23 @@ class Uploader:
         elif error:
             raise error
 
-    def flush(self) -> None:
-        """Wait until nothing is under way; raise the last error, whatever it is."""
+    def flush(self, limit_s: float | None = None) -> bool:
+        """Wait until nothing is under way, at most ``limit_s``; raise the last error, whatever it is.
+
+        False when the time was not enough.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self._busy and self._waiting is None)
+            done = self._changed.wait_for(lambda: not self._busy and self._waiting is None, limit_s)
+            if not done:
+                return False
             error, self._error = self._error, None
         if error:
             raise error
+        return True
+
+    def give_up(self) -> None:
+        """Leave the worker to itself: it ends with the process."""
+        self._given_up = True
 
     def _work(self) -> None:
         while True:
@@ -77,6 +88,6 @@ class Uploader:
     def _try(self, snapshot: Snapshot) -> Exception | None:
         try:
             self._commit(snapshot)
-        except (LoraRunerError, OSError) as error:
+        except Exception as error:  # whatever it is, the training thread raises it: nobody may wait for a dead worker
             return error
         return None

@@ -128,9 +128,7 @@ def test_prediction_type_is_told(tiny: Path, tmp_path: Path) -> None:
     """A single file predicts noise unless its modelspec metadata says v; a folder has its own scheduler's."""
     file = tiny.parent / "tiny.safetensors"
     save_file(load_file(file), tmp_path / "v.safetensors", metadata={"modelspec.prediction_type": "v"})
-    found = [
-        base_model.load_noise_schedule(p)["prediction_type"] for p in (tiny, file, tmp_path / "v.safetensors")
-    ]
+    found = [base_model.load_noise_schedule(p)["prediction_type"] for p in (tiny, file, tmp_path / "v.safetensors")]
     assert found == ["epsilon", "epsilon", "v_prediction"]
 
 

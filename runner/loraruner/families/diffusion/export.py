@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from loraruner.adapters.compare import EFFECT_TOLERANCE, compare_deltas, compare_outputs, low_rank_deltas
@@ -95,7 +96,11 @@ def attach(unet: nn.Module, path: Path, kind: str) -> None:
 
 
 def _deltas_in_use(unet: nn.Module, path: Path, kind: str) -> dict[str, Tensor]:
-    attach(unet, path, kind)
+    try:
+        attach(unet, path, kind)
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise IntegrityError(f"{path.name}: its own loader refuses it ({reason}); it is not published") from error
     deltas = {}
     for module_path, layer in lora_layers(unet):
         for name, down in layer.lora_A.items():

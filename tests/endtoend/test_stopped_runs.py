@@ -1,0 +1,172 @@
+"""Runs that are stopped in every stage, twice, or at the worst moment: nothing is lost, nothing is half visible."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.user import ROOT, Told, assert_nothing_visible, assert_refused, write_job
+
+STAGES = ("fetch", "samples", "prepare", "export", "sample", "report", "publish")
+QUICK = ("sampling.prompts=[]", "training.max_steps=3", 'output.formats=["peft"]')
+
+
+class Attempts:
+    """Attempts at one job in processes of their own, each with an empty workspace and cache."""
+
+    def __init__(self, job: Path, *overrides: str) -> None:
+        self.job, self.folder, self.count = job, job.parent, 0
+        self.settings = [part for each in overrides for part in ("--set", each)]
+
+    def run(self, moment: str = "never", *overrides: str) -> Told:
+        """One attempt to which something happens at ``moment`` (``tests.support.stopped_run``)."""
+        self.count += 1
+        scratch = self.folder / f"attempt-{self.count}"
+        places = {"LORARUNER_CACHE": str(scratch / "cache"), "LORARUNER_WORKDIR": str(scratch / "work")}
+        settings = [*self.settings, *(part for each in overrides for part in ("--set", each))]
+        command = [sys.executable, "-m", "tests.support.stopped_run", moment, "train", str(self.job), *settings]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, timeout=300
+        )
+        return Told(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def output(self) -> Path:
+        """What is published as ``tiny``."""
+        return self.folder / "out" / "tiny"
+
+    def manifest(self, version: str = "1") -> dict[str, object]:
+        document: dict[str, object] = json.loads((self.output / "versions" / version / "manifest.json").read_text())
+        return document
+
+    def tensors(self) -> dict[str, bytes]:
+        """What stands after the header of each file of weights of version 1."""
+        files = {path.name: path.read_bytes() for path in self.output.glob("versions/1/*.safetensors")}
+        return {name: data[8 + int.from_bytes(data[:8], "little") :] for name, data in files.items()}
+
+    def latest(self) -> str:
+        """The version that ``latest.json`` names."""
+        return str(json.loads((self.output / "latest.json").read_text())["version"])
+
+
+def new(tmp_path: Path, base: Path, *overrides: str, name: str = "job") -> Attempts:
+    folder = tmp_path / name
+    folder.mkdir()
+    return Attempts(write_job(folder, base), *overrides)
+
+
+def assert_preempted(told: Told) -> None:
+    assert_refused(told, 85, "Preempted", "SIGTERM received", "start the same job again to resume")
+
+
+@pytest.mark.slow
+def test_stopped_in_every_stage(tmp_path: Path, tiny_base: Path) -> None:
+    """One run, stopped in each stage in turn, publishes the tensors of the uninterrupted one; then it is a no-op."""
+    formats = 'output.formats=["diffusers", "kohya", "peft"]'
+    job = ("training.max_steps=5", 'sampling.prompts=["colour 1"]', "lora.dropout=0.2", formats)
+    straight, stopped = (new(tmp_path, tiny_base, *job, name=name) for name in ("straight", "stopped"))
+    assert straight.run().code == 0
+    for stage in STAGES[:3]:
+        assert_preempted(stopped.run(f"stage {stage}"))
+    assert_preempted(stopped.run("step 2"))
+    for stage in STAGES[3:]:
+        assert_preempted(stopped.run(f"stage {stage}"))
+        assert_nothing_visible(stopped.folder / "out")
+    status = json.loads(next(stopped.output.glob("runs/*/status.json")).read_text())
+    assert (status["state"], status["stage"], status["exit_code"]) == ("preempted", "publish", 85)
+    done = stopped.run()
+    assert done.code == 0 and not done.result["already_published"]
+    assert len(stopped.tensors()) == 3 and stopped.tensors() == straight.tensors()
+    assert stopped.manifest()["attempts"] == done.result["attempts"] == 9
+    logs = next(stopped.output.glob("runs/*/logs"))
+    steps = [json.loads(line)["step"] for line in (logs / "attempt-5" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [3, 4, 5]
+    before = {path: path.stat().st_mtime_ns for path in stopped.output.rglob("*") if path.is_file()}
+    again = stopped.run()
+    assert again.code == 0 and again.result == {**done.result, "already_published": True}
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["import", "wrapped prepare"])
+def test_stopped_where_libraries_load(tmp_path: Path, tiny_base: Path, moment: str) -> None:
+    """85, not a fault of ours, when the signal comes during an import, or a library wraps what it raised."""
+    attempts = new(tmp_path, tiny_base, *QUICK)
+    assert_preempted(attempts.run(moment))
+    assert_nothing_visible(attempts.folder / "out")
+    assert attempts.run().code == 0
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_at_once(tmp_path: Path, tiny_base: Path) -> None:
+    """While the first one is being handled, the next kills; the same job publishes afterwards."""
+    attempts = new(tmp_path, tiny_base, *QUICK)
+    assert attempts.run("twice 2").code == -signal.SIGTERM
+    assert_nothing_visible(attempts.folder / "out")
+    done = attempts.run()
+    assert done.code == 0 and done.result["attempts"] == 2
+
+
+@pytest.mark.slow
+def test_the_end_of_publishing_is_not_torn(tmp_path: Path, tiny_base: Path) -> None:
+    """From the manifest on SIGTERM changes nothing; after SIGKILL the same job moves latest.json."""
+    attempts = new(tmp_path, tiny_base, *QUICK)
+    done = attempts.run("write versions/1/manifest.json")
+    assert done.code == 0 and done.result["version"] == attempts.latest() == "1"
+    status = json.loads(next(attempts.output.glob("runs/*/status.json")).read_text())
+    assert (status["state"], status["exit_code"]) == ("published", 0)
+
+    killed = new(tmp_path, tiny_base, *QUICK, name="killed")
+    assert killed.run("kill latest.json").code == -signal.SIGKILL
+    assert killed.manifest()["version"] == "1" and not (killed.output / "latest.json").exists()
+    done = killed.run()
+    assert done.code == 0 and done.result["already_published"] and killed.latest() == "1"
+
+
+@pytest.mark.slow
+def test_a_named_version(tmp_path: Path, tiny_base: Path) -> None:
+    """The same run finds its version published, and moves latest.json no more; another run is refused with 73."""
+    attempts = new(tmp_path, tiny_base, *QUICK)
+    assert attempts.run("never", 'output.version="first"').code == 0
+    assert attempts.run("never", 'output.version="second"', "training.seed=1").code == 0
+    assert attempts.latest() == "second"
+    again = attempts.run("never", 'output.version="first"')
+    assert again.code == 0 and again.result["already_published"] and attempts.latest() == "second"
+    other = attempts.run("never", 'output.version="first"', "training.seed=2")
+    assert_refused(other, 73, "VersionConflict", "$.output.version: version 'first' exists", 'or "auto"')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limit_bytes", "stage"),
+    [
+        pytest.param(16 << 10, "prepare", id="cache"),
+        pytest.param(1 << 20, "train", id="checkpoint"),
+    ],
+)
+def test_a_disk_that_takes_no_more(tmp_path: Path, tiny_base: Path, limit_bytes: int, stage: str) -> None:
+    """78 from whatever library writes there, in every stage; the same job publishes once there is room."""
+    attempts = new(tmp_path, tiny_base, *QUICK, "lora.rank=256")
+    told = attempts.run(f"files {limit_bytes}")
+    assert_refused(told, 78, "Environment", "the disk is full", "free some space")
+    assert_nothing_visible(attempts.folder)
+    status = json.loads(next(attempts.output.glob("runs/*/status.json")).read_text())
+    assert (status["state"], status["stage"], status["exit_name"]) == ("failed", stage, "ENVIRONMENT")
+    assert attempts.run().code == 0
+
+
+@pytest.mark.slow
+def test_bad_samples_below_the_limit(tmp_path: Path, tiny_base: Path) -> None:
+    """A torn picture among many is left out, and the manifest counts it and says why."""
+    attempts = new(tmp_path, tiny_base, *QUICK)
+    torn = attempts.folder / "pictures" / "00.png"
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert attempts.run().code == 0
+    data = attempts.manifest()["data"]
+    assert isinstance(data, dict) and data["used"] == 11
+    assert "00.png" in json.dumps(data["skipped"]) and "does not decode" in json.dumps(data["skipped"])

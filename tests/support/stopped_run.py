@@ -1,0 +1,93 @@
+"""``python -m tests.support.stopped_run MOMENT ARGUMENT ...``: the command line, to which something happens at MOMENT.
+
+MOMENT is one of
+
+- ``import``: SIGTERM while the pipeline is imported;
+- ``stage NAME``: SIGTERM at the begin of a stage;
+- ``step N``: SIGTERM in training, after step N; ``twice N``: two of them;
+- ``wrapped NAME``: SIGTERM in a stage, where a library turns what the handler raised into an error of its own;
+- ``write KEY``: SIGTERM when the object KEY is about to be written; ``kill KEY``: SIGKILL there;
+- ``files BYTES``: no file may grow beyond BYTES, so that writing fails in the operating system;
+- ``never``.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from loraruner.events import Emit, Event, StageStarted, StepDone
+
+
+def send(number: int = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)
+
+
+class WhenImported:
+    """A finder that finds nothing, and sends the signal when the pipeline is looked for."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "loraruner.pipeline":
+            send()
+
+
+def at(kind: str, value: str, event: Event) -> None:
+    """Send what the moment asks for when ``event`` is it."""
+    if isinstance(event, StageStarted) and event.stage == value and kind == "stage":
+        send()
+    elif isinstance(event, StageStarted) and event.stage == value and kind == "wrapped":
+        try:
+            send()
+        except Exception as error:
+            raise RuntimeError("Failed to import transformers.models.clip") from error
+    elif isinstance(event, StepDone) and str(event.step) == value and kind in ("step", "twice"):
+        send()
+        if kind == "twice":
+            send()
+
+
+def watch(kind: str, value: str) -> None:
+    """Put ``at`` in the place of the progress display."""
+    from loraruner.cli import progress
+
+    @contextmanager
+    def watched(live: bool) -> Iterator[Emit]:
+        yield lambda event: at(kind, value, event)
+
+    progress.watched = watched
+
+
+def intercept(kind: str, wanted: str) -> None:
+    """Send the signal when the local store is about to write ``wanted``."""
+    from loraruner.stores.local import LocalStore
+
+    write = LocalStore.write
+
+    def intercepted(self: LocalStore, key: str, data: bytes, **condition: Any) -> str:
+        if key == wanted:
+            send(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+        return write(self, key, data, **condition)
+
+    LocalStore.write = intercepted  # type: ignore[method-assign]
+
+
+def main() -> None:
+    kind, _, value = sys.argv[1].partition(" ")
+    if kind == "import":
+        sys.meta_path.insert(0, WhenImported())
+    elif kind in ("write", "kill"):
+        intercept(kind, value)
+    elif kind == "files":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(value), int(value)))
+    elif kind != "never":
+        watch(kind, value)
+    from loraruner.cli import main as command_line
+
+    command_line(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Findings about this machine."""
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from loraruner import settings
+from loraruner.doctor import Finding, examine
+
+PASSWORD = "planted-secret-0123456789"
+
+
+def found(tmp_path: Path, store: str | None = None) -> dict[str, Finding]:
+    here = settings.load({"HOME": str(tmp_path)})
+    return {finding.check: finding for finding in examine(here, store)}
+
+
+def test_a_fit_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every check of the machine that runs the tests is fit, and a secret is named without its value."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10 << 30))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
+    findings = found(tmp_path, str(tmp_path / "out"))
+    assert [finding.check for finding in findings.values() if not finding.ok] == []
+    assert {"torch", "gpu", "cpus", "cache", "workdir", "store"} <= findings.keys()
+    assert findings["AWS_SECRET_ACCESS_KEY"].detail == "set"
+    assert PASSWORD not in str(findings)
+
+
+def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is not there says how to get it; boto3 alone may be absent; a full disk is unfit."""
+    installed = metadata.version
+
+    def without(package: str) -> str:
+        if package in ("torch", "peft", "boto3"):
+            raise metadata.PackageNotFoundError(package)
+        return installed(package)
+
+    monkeypatch.setattr("loraruner.doctor.metadata.version", without)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+    findings = found(tmp_path)
+    assert {name for name, finding in findings.items() if not finding.ok} == {"torch", "peft", "cache", "workdir"}
+    assert "pip install 'loraruner[train]'" in findings["peft"].detail
+    assert "gpu" not in findings
+
+
+def test_a_store_that_does_not_work(tmp_path: Path) -> None:
+    """The error of the probe is the finding."""
+    (tmp_path / "file").write_text("not a folder")
+    store = found(tmp_path, str(tmp_path / "file" / "below"))["store"]
+    assert not store.ok and "file" in store.detail

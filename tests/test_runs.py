@@ -1,0 +1,157 @@
+"""Which run a job is."""
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loraruner import runs
+from loraruner.errors import DataInvalid, Diverged, ExitCode
+from loraruner.runs import Identity
+from loraruner.spec import Spec
+from tests.support.recording_store import RecordingStore
+from tests.support.tiny_training import RUNTIME, job
+
+INPUTS = {"$.model.base": "b1", "$.data.uri": "d1"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordingStore:
+    return RecordingStore(tmp_path / "store")
+
+
+def run_id(spec: Spec, inputs: dict[str, str] = INPUTS) -> str:
+    return runs.identify(spec, inputs).run_id
+
+
+def started(store: RecordingStore, identity: Identity, **status: Any) -> Identity:
+    """A run that one attempt has begun, with its status if there is one."""
+    runs.settle_runtime(store, identity, job(), RUNTIME)
+    runs.claim_attempt(store, identity)
+    if status:
+        store.write(f"runs/{identity.run_id}/status.json", json.dumps(status).encode())
+    return identity
+
+
+def test_the_id_is_name_and_twelve_digits() -> None:
+    """NAME-<12 hex>, the same each time."""
+    assert run_id(job()) == run_id(job())
+    name, digits = run_id(job()).rsplit("-", 1)
+    assert (name, len(digits)) == ("tiny", 12) and int(digits, 16) >= 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"labels__team": "x"}, {"checkpoint__keep": 5}, {"checkpoint__resume": "never"}, {"$schema": "s.json"}]
+)
+def test_what_does_not_make_another_run(change: dict[str, Any]) -> None:
+    """Labels, checkpoints and the editor's schema."""
+    assert run_id(job(**change)) == run_id(job())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"model__base": "other"},
+        {"model__dtype": "float32"},
+        {"data__uri": "other"},
+        {"data__max_bad_fraction": 0.2},
+        {"lora__rank": 4},
+        {"training__seed": 1},
+        {"training__precision": "fp32"},
+        {"options__resolution": 64},
+        {"evaluation__fraction": 0.1},
+        {"sampling__seed": 1},
+        {"output__uri": "other"},
+        {"output__formats": ["kohya"]},
+    ],
+)
+def test_what_makes_another_run(change: dict[str, Any]) -> None:
+    """Every other field of the job."""
+    assert run_id(job(**change)) != run_id(job())
+
+
+def test_inputs_make_another_run() -> None:
+    """Another content, or one more input; in any order."""
+    assert run_id(job(), {**INPUTS, "$.data.uri": "d2"}) != run_id(job())
+    assert run_id(job(), {**INPUTS, "$.evaluation.uri": "e"}) != run_id(job())
+    assert run_id(job(), dict(reversed(INPUTS.items()))) == run_id(job())
+
+
+def test_defaults_count_as_written() -> None:
+    """A job that writes a default out is the job that leaves it away."""
+    assert run_id(job(training__seed=42, lora__alpha=8)) == run_id(job())
+
+
+def test_a_given_id_belongs_to_one_job(store: RecordingStore) -> None:
+    """``--run-id`` of another job or other inputs is 65 and says which; of the same it resumes."""
+    first = started(store, runs.identify(job(), INPUTS, "mine"))
+    assert first.run_id == "mine"
+    assert runs.read_job(store, runs.identify(job(), INPUTS, "mine")) is not None
+    for other, what in (
+        (runs.identify(job(training__seed=1), INPUTS, "mine"), "another job"),
+        (runs.identify(job(), {"$.data.uri": "d2"}, "mine"), "other inputs"),
+    ):
+        with pytest.raises(DataInvalid, match=f"run mine was started with {what}; leave --run-id away"):
+            runs.read_job(store, other)
+
+
+def test_fresh_runs_are_numbered(store: RecordingStore) -> None:
+    """The first free one of RUN, RUN-2, RUN-3."""
+    identity = runs.identify(job(), INPUTS, "r")
+    found = [started(store, runs.freshen(store, identity)).run_id for _ in range(3)]
+    assert found == ["r", "r-2", "r-3"]
+
+
+def test_the_first_attempt_settles_auto(store: RecordingStore) -> None:
+    """What ``auto`` became is written once; a later attempt on another machine takes it over."""
+    identity = runs.identify(job(), INPUTS)
+    assert runs.settle_runtime(store, identity, job(), RUNTIME) == RUNTIME
+    elsewhere = replace(RUNTIME, precision="bf16", num_threads=8)
+    assert runs.settle_runtime(store, identity, job(), elsewhere) == RUNTIME
+    stored = runs.read_job(store, identity)
+    assert stored is not None and stored["job"]["name"] == "tiny" and stored["resolved"]["num_threads"] == 1
+
+
+def test_attempts_count_up(store: RecordingStore) -> None:
+    """1, 2, 3; of eight that start at once no two have the same number."""
+    identity = runs.identify(job(), INPUTS)
+    assert runs.last_attempt(store, identity) == 0
+    assert [runs.claim_attempt(store, identity) for _ in range(2)] == [1, 2]
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda _: runs.claim_attempt(store, identity), range(8)))
+    assert sorted(numbers) == list(range(3, 11))
+    assert runs.last_attempt(store, identity) == 10
+
+
+def test_a_run_that_diverged_is_not_run_again(store: RecordingStore) -> None:
+    """79 again, with the reason; a run that failed or was stopped goes on."""
+    identity = started(store, runs.identify(job(), INPUTS), exit_code=79, reason="the loss is nan")
+    with pytest.raises(Diverged, match="the loss is nan; change the job, or resume it with --continue"):
+        runs.refuse_ended(store, identity)
+    for code in (ExitCode.PREEMPTED, ExitCode.INTERNAL):
+        runs.refuse_ended(store, started(store, identity, exit_code=int(code)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "state", "told"),
+    [
+        ({"$.data.uri": "d2"}, "failed", True),
+        ({"$.data.uri": "d2"}, "published", False),
+        (INPUTS, "failed", False),
+    ],
+)
+def test_unfinished_relatives_are_named(
+    store: RecordingStore, caplog: pytest.LogCaptureFixture, inputs: dict[str, str], state: str, told: bool
+) -> None:
+    """One warning for an unfinished run of the same job on other inputs, none for others."""
+    relative = started(store, runs.identify(job(), inputs), state=state)
+    started(store, runs.identify(job(training__seed=1), {"$.data.uri": "d2"}), state="failed")
+    with caplog.at_level(logging.WARNING):
+        runs.warn_of_relatives(store, runs.identify(job(), INPUTS))
+    assert (f"other inputs exists: {relative.run_id}" in caplog.text) == told
+    assert len(caplog.records) == int(told)

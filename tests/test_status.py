@@ -1,0 +1,78 @@
+"""``status.json``: what a run is doing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from loraruner.errors import Diverged, TemporaryFailure
+from loraruner.events import Evaluated, StageStarted, StepDone
+from loraruner.status import StatusBoard
+from tests.support.recording_store import RecordingStore
+
+KEY = "runs/r/status.json"
+IDENTITY = {"run_id": "r", "attempt": 2}
+
+
+def read(store: RecordingStore) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(store.read(KEY)[0])
+    schema = Path(__file__).parents[1] / "schemas" / "status.schema.json"
+    jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(status)
+    return status
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordingStore:
+    return RecordingStore(tmp_path / "store")
+
+
+def test_what_the_events_said(store: RecordingStore) -> None:
+    """Stage, step, loss and the time left, as the schema has them."""
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        for event in (StageStarted("train"), Evaluated(0, 0.5), StepDone(3, 10, 1, 0.25, 1e-4, 2.0)):
+            board.see(event)
+    status = read(store)
+    assert status.pop("updated").endswith("+00:00")
+    assert status == {
+        **IDENTITY,
+        "state": "running",
+        "stage": "train",
+        "step": 3,
+        "total_steps": 10,
+        "loss": 0.25,
+        "eta_s": 14.0,
+        "evaluation_loss": 0.5,
+    }
+
+
+def test_a_change_of_stage_is_written_at_once(store: RecordingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first state and each new stage do not wait for the heartbeat."""
+    monkeypatch.setattr("loraruner.status.HEARTBEAT_S", 3600.0)
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        board.see(StageStarted("fetch"))
+        for _ in range(1000):
+            if store.head(KEY) and read(store)["stage"] == "fetch":
+                break
+            board._closed.wait(0.01)
+        assert read(store)["stage"] == "fetch"
+
+
+def test_a_store_that_is_away_stops_nothing(store: RecordingStore, caplog: pytest.LogCaptureFixture) -> None:
+    """A failed write is a warning; the run goes on."""
+    store.faults[f"write {KEY}"] = TemporaryFailure("the store is away")
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        board.see(StageStarted("fetch"))
+    assert "status.json was not written: the store is away" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "state"), [(Diverged("nan"), 79, "diverged"), (ValueError("x"), 70, "failed")]
+)
+def test_errors_are_recorded(store: RecordingStore, error: Exception, code: int, state: str) -> None:
+    """What ends the run is in its status, whether it was foreseen or not."""
+    with pytest.raises(type(error)), StatusBoard(store, KEY, IDENTITY):
+        raise error
+    status = read(store)
+    assert (status["exit_code"], status["state"]) == (code, state)

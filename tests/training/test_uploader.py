@@ -1,0 +1,90 @@
+"""The worker beside training: what it commits, and when its errors are seen."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from loraruner.errors import NoPermission, TemporaryFailure
+from loraruner.training.state import Snapshot
+from loraruner.training.uploader import Uploader
+
+WAIT_S = 10.0
+
+
+def snapshot(step: int) -> Snapshot:
+    return Snapshot(step, {}, {}, {})
+
+
+class Gate:
+    """A commit that waits until it may go on, and raises what stands for its step."""
+
+    def __init__(self, errors: dict[int, Exception] | None = None) -> None:
+        self.steps: list[int] = []
+        self.entered, self.open = threading.Event(), threading.Event()
+        self._errors = errors or {}
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        self.entered.set()
+        assert self.open.wait(WAIT_S)
+        self.steps.append(snapshot.step)
+        if error := self._errors.get(snapshot.step):
+            raise error
+
+
+def settle(uploader: Uploader, until: Callable[[], bool]) -> None:
+    """Wait until the worker has got there."""
+    with uploader._changed:
+        assert uploader._changed.wait_for(until, WAIT_S)
+
+
+def test_the_newest_wins() -> None:
+    """While one is sent only the newest of the others waits; flush returns when it is sent."""
+    gate = Gate()
+    with Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        assert gate.entered.wait(WAIT_S)
+        for step in (2, 3, 4):
+            uploader.submit(snapshot(step))
+        gate.open.set()
+        uploader.flush()
+        assert gate.steps == [1, 4]
+
+
+def test_leaving_commits_what_waits() -> None:
+    """An error in training does not lose the snapshot that waits."""
+    gate = Gate()
+    with pytest.raises(KeyError), Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        gate.open.set()
+        raise KeyError
+    assert gate.steps == [1]
+
+
+def test_an_unavailable_store_is_a_warning_at_first(caplog: pytest.LogCaptureFixture) -> None:
+    """75 is a warning while training goes on, since the next checkpoint may get through; at the end it is raised."""
+    gate = Gate({1: TemporaryFailure("the store is away"), 3: TemporaryFailure("still away")})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        settle(uploader, lambda: uploader._error is not None)
+        uploader.submit(snapshot(2))
+        uploader.flush()
+        assert "the store is away" in caplog.text
+        uploader.submit(snapshot(3))
+        with pytest.raises(TemporaryFailure, match="still away"):
+            uploader.flush()
+
+
+@pytest.mark.parametrize("error", [NoPermission("read-only"), OSError("disk"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize("verb", ["submit", "poll", "flush"])
+def test_other_errors_surface(error: Exception, verb: str) -> None:
+    """Whatever else the worker meets is raised in training's next step, and never leaves anybody waiting."""
+    gate = Gate({1: error})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        settle(uploader, lambda: uploader._error is not None)
+        arguments = (snapshot(2),) if verb == "submit" else ()
+        with pytest.raises(type(error), match=str(error)):
+            getattr(uploader, verb)(*arguments)
