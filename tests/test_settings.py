@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from loraruner.settings import load, shown
+import pytest
+
+from loraruner.errors import EnvironmentUnfit
+from loraruner.settings import adopt_secret_files, load, shown
 
 PASSWORD = "planted-secret-0123456789"
 
@@ -48,3 +51,18 @@ def test_people_see_no_secret() -> None:
         "AWS_REGION": "eu-1",
         "HF_ENDPOINT": "https://[secret]@mirror/hf",
     }
+
+
+def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    """``NAME_FILE`` sets NAME to the file's content without its line end, so that it is struck from texts as well."""
+    (tmp_path / "token").write_text("hf_0123456789\n")
+    environment = {"HF_TOKEN_FILE": str(tmp_path / "token")}
+    adopt_secret_files(environment)
+    assert environment["HF_TOKEN"] == "hf_0123456789"
+    assert load(environment).secrets == ("hf_0123456789",)
+
+
+def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
+    """78 and one sentence: the variable, the path, what to do."""
+    with pytest.raises(EnvironmentUnfit, match=r"HF_TOKEN_FILE: .*gone cannot be read .*mount the file there"):
+        adopt_secret_files({"HF_TOKEN_FILE": str(tmp_path / "gone")})

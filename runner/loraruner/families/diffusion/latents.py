@@ -10,11 +10,12 @@ from loraruner.data.samples import Picture
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Prepared, Runtime, Samples
 from loraruner.families.diffusion import base_model
-from loraruner.files import replacing
+from loraruner.files import replacing, require_free
 from loraruner.spec import ImageOptions, Spec
 
 _LOG = logging.getLogger(__name__)
 CACHE_VERSION = "1"
+FLOAT32_BYTES = 4
 
 
 def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runtime) -> Prepared:
@@ -49,6 +50,9 @@ def _encode_pictures(pictures: Sequence[Picture], base: Path, resolution: int, t
     from safetensors.torch import save_file
 
     vae = base_model.load_vae(base).to(device)
+    side = resolution // 2 ** (len(vae.config.block_out_channels) - 1)
+    needed_bytes = len(pictures) * 2 * vae.config.latent_channels * side * side * FLOAT32_BYTES
+    require_free(target.parent, needed_bytes, "the latents")
     means, stds = [], []
     with torch.inference_mode():
         for picture, pixels in _pixels(pictures, resolution):
