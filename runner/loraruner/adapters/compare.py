@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
+from loraruner.adapters.delta import Delta, delta_of
 from loraruner.errors import IntegrityError
 
 DELTA_TOLERANCE = 1e-4
 EFFECT_TOLERANCE = 1e-3
 
 
-def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float, *, name: str = "adapter") -> dict[str, Tensor]:
-    """Weight change of every module, ``scale * B @ A`` as (out, in), from ``<path>.lora_A.weight`` pairs.
+def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float, *, name: str = "adapter") -> dict[str, Delta]:
+    """Weight change of every module, ``scale * B @ A``, from ``<path>.lora_A.weight`` pairs.
 
-    Convolutions are flattened: A is (r, in, kh, kw), B is (out, r, 1, 1), the result (out, in * kh * kw).
     Raises IntegrityError for half a pair, naming the file ``name``.
     """
     deltas = {}
@@ -22,11 +21,11 @@ def low_rank_deltas(tensors: Mapping[str, Tensor], scale: float, *, name: str = 
         down, up = tensors.get(f"{path}.lora_A.weight"), tensors.get(f"{path}.lora_B.weight")
         if down is None or up is None:
             raise IntegrityError(f"{name}: lora_A or lora_B of {path} is missing; the file is not published")
-        deltas[path] = scale * up.flatten(1).float() @ down.flatten(1).float()
+        deltas[path] = delta_of(up, down, scale)
     return deltas
 
 
-def compare_deltas(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], *, name: str) -> int:
+def compare_deltas(expected: Mapping[str, Delta], found: Mapping[str, Delta], *, name: str) -> int:
     """Number of modules, all of whose weight changes agree to 1e-4 of their norm.
 
     Raises IntegrityError naming the file and the first module that is missing, extra or different.
@@ -38,8 +37,7 @@ def compare_deltas(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], 
             f"{odd[0] if odd else 'none'}); the file is not published"
         )
     for path, delta in expected.items():
-        norm = torch.linalg.vector_norm(delta).item()
-        error = torch.linalg.vector_norm(found[path] - delta).item() if found[path].shape == delta.shape else torch.inf
+        norm, error = delta.norm(), delta.distance(found[path])
         if not error <= DELTA_TOLERANCE * norm:
             raise IntegrityError(
                 f"{name}: the weight change of {path} is off by {error:.3g} (its norm is {norm:.3g}); "

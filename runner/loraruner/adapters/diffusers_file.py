@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
+from loraruner.adapters.header import sort_header
 from loraruner.files import write_bytes
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
@@ -39,4 +40,4 @@ def write_diffusers(path: Path, tensors: Mapping[str, Tensor], *, rank: int, alp
     }
     prefixed = {f"unet.{key}": value for key, value in config.items()}
     metadata = {"format": "pt", "lora_adapter_metadata": json.dumps(prefixed, indent=2, sort_keys=True)}
-    write_bytes(path, save(named, metadata))
+    write_bytes(path, sort_header(save(named, metadata)))

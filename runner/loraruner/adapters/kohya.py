@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from loraruner.adapters.delta import Delta, delta_of
+from loraruner.adapters.header import sort_header
 from loraruner.errors import IntegrityError
 from loraruner.files import write_bytes
 
@@ -48,7 +50,7 @@ def write_kohya(path: Path, tensors: Mapping[str, Tensor], *, alpha: float, meta
         "sshs_legacy_hash": hashlib.sha256(first[LEGACY_HASH_BYTES]).hexdigest()[:8],
         "modelspec.hash_sha256": f"0x{digest}",
     }
-    write_bytes(path, save(named, {**metadata, **hashes}))
+    write_bytes(path, sort_header(save(named, {**metadata, **hashes})))
 
 
 def kohya_metadata(facts: Mapping[str, object]) -> dict[str, str]:
@@ -59,7 +61,7 @@ def kohya_metadata(facts: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def read_kohya_deltas(path: Path, module_paths: Iterable[str]) -> dict[str, Tensor]:
+def read_kohya_deltas(path: Path, module_paths: Iterable[str]) -> dict[str, Delta]:
     """Weight changes (out, in) by module path, computed as the web UIs do: ``alpha / rank * up @ down``.
 
     A missing ``.alpha`` means alpha = rank. Raises IntegrityError for a key that belongs to no module, or half
@@ -71,12 +73,12 @@ def read_kohya_deltas(path: Path, module_paths: Iterable[str]) -> dict[str, Tens
     names = {key.split(".", 1)[0] for key in tensors}
     if strangers := sorted(names - by_name.keys()):
         raise IntegrityError(f"{path.name}: key {strangers[0]} belongs to no module of the base model")
-    deltas: dict[str, Tensor] = {}
+    deltas: dict[str, Delta] = {}
     for name in sorted(names):
         down, up = tensors.get(f"{name}.lora_down.weight"), tensors.get(f"{name}.lora_up.weight")
         if down is None or up is None:
             raise IntegrityError(f"{path.name}: lora_down or lora_up of {name} is missing")
         rank = down.shape[0]
         alpha = tensors.get(f"{name}.alpha", torch.tensor(float(rank))).item()
-        deltas[by_name[name]] = (alpha / rank) * up.float().flatten(1) @ down.float().flatten(1)
+        deltas[by_name[name]] = delta_of(up, down, alpha / rank)
     return deltas

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from loraruner.adapters.compare import low_rank_deltas
+from loraruner.adapters.delta import Delta
+from loraruner.adapters.header import sort_header
 from loraruner.errors import IntegrityError
 from loraruner.files import write_bytes
 from loraruner.spec.addresses import HUB_REPOSITORY
@@ -47,7 +49,7 @@ def write_peft(
     write_bytes(folder / CONFIG_NAME, config.encode())
 
 
-def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Tensor]:
+def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Delta]:
     """Weight change by module path that the two files stand for; IntegrityError for a foreign key."""
     config = json.loads((folder / CONFIG_NAME).read_bytes())
     tensors = load_file(folder / WEIGHTS_NAME)
@@ -56,16 +58,6 @@ def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Tensor]
         raise IntegrityError(f"{folder / WEIGHTS_NAME}: {foreign[0]} does not start with {prefix}")
     named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return low_rank_deltas(named, config["lora_alpha"] / config["r"], name=WEIGHTS_NAME)
-
-
-def sort_header(file: bytes) -> bytes:
-    """A safetensors file with its metadata sorted by key; ``safetensors`` writes it in a random order."""
-    length = int.from_bytes(file[:8], "little")
-    header = json.loads(file[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
-    return len(text).to_bytes(8, "little") + text + file[8 + length :]
 
 
 def _config(facts: PeftFacts) -> dict[str, Any]:

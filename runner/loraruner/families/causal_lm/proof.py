@@ -7,6 +7,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from loraruner.adapters.compare import EFFECT_TOLERANCE, compare_deltas, compare_outputs, low_rank_deltas
+from loraruner.adapters.delta import Delta, delta_of
 from loraruner.adapters.inject import ADAPTER, lora_layers, lora_tensors
 from loraruner.adapters.peft_folder import WEIGHTS_NAME, read_peft_deltas, write_peft
 from loraruner.families.base import Artifact, Base
@@ -57,15 +58,15 @@ def verify(spec: Spec, base: Base, trainable: CausalTrainable, folder: Path) -> 
     return (Artifact(WEIGHTS_NAME, "peft", difference, num_modules),)
 
 
-def _deltas_in_use(module: nn.Module) -> dict[str, Tensor]:
-    """Weight changes (out, in) that the loaded layers apply, with the scale that PEFT gave each of them.
+def _deltas_in_use(module: nn.Module) -> dict[str, Delta]:
+    """Weight changes that the loaded layers apply, with the scale that PEFT gave each of them.
 
     PEFT only warns about keys that it did not find or did not use; this is what the model really computes.
     """
     deltas = {}
     for path, layer in lora_layers(module):
         down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-        deltas[path] = layer.scaling[ADAPTER] * up.detach().float().cpu() @ down.detach().float().cpu()
+        deltas[path] = delta_of(up, down, layer.scaling[ADAPTER])
     return deltas
 
 

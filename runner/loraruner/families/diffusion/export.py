@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from loraruner.adapters.compare import EFFECT_TOLERANCE, compare_deltas, compare_outputs, low_rank_deltas
+from loraruner.adapters.delta import Delta, delta_of
 from loraruner.adapters.diffusers_file import FILE_NAME, write_diffusers
 from loraruner.adapters.inject import lora_layers, lora_tensors
 from loraruner.adapters.kohya import read_kohya_deltas, write_kohya
@@ -95,7 +96,7 @@ def attach(unet: nn.Module, path: Path, kind: str) -> None:
     StableDiffusionPipeline.load_lora_into_unet(state, network_alphas=alphas, unet=unet, metadata=metadata)
 
 
-def _deltas_in_use(unet: nn.Module, path: Path, kind: str) -> dict[str, Tensor]:
+def _deltas_in_use(unet: nn.Module, path: Path, kind: str) -> dict[str, Delta]:
     try:
         attach(unet, path, kind)
     except (KeyError, OSError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
@@ -104,8 +105,7 @@ def _deltas_in_use(unet: nn.Module, path: Path, kind: str) -> dict[str, Tensor]:
     deltas = {}
     for module_path, layer in lora_layers(unet):
         for name, down in layer.lora_A.items():
-            up = layer.lora_B[name].weight.float().cpu().flatten(1)
-            deltas[module_path] = layer.scaling[name] * up @ down.weight.float().cpu().flatten(1)
+            deltas[module_path] = delta_of(layer.lora_B[name].weight, down.weight, layer.scaling[name])
     if not deltas:
         raise IntegrityError(f"{path.name}: no module of the base model takes this file; it is not published")
     return deltas
