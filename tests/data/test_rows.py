@@ -261,3 +261,11 @@ def test_any_bytes(content: bytes, suffix: str, tmp_path: Path) -> None:
 def test_row_from_is_usable_alone() -> None:
     """A value from elsewhere gets the id it is given."""
     assert row_from("x:1", {"text": "a"}) == Row("x:1", text="a")
+
+
+def test_a_folder_of_pictures_is_no_text(tmp_path: Path) -> None:
+    """Captions beside pictures would read as plain lines: the folder is refused with the task that takes it."""
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "a.txt").write_text("a red circle")
+    with pytest.raises(DataInvalid, match=r"holds 1 pictures \(first a\.png\), not rows; \$\.task text-to-image"):
+        scan_rows(tmp_path)
