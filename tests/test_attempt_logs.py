@@ -27,10 +27,10 @@ def write(workspace: Workspace, attempt: int, metrics: str) -> None:
 def gathered(tmp_path: Path) -> Path:
     """Attempt 1 on another machine was killed after step 3; attempt 2 resumed from step 2."""
     store = RecordingStore(tmp_path / "store")
-    elsewhere = open_workspace(tmp_path / "elsewhere", "r")
+    elsewhere = open_workspace(tmp_path / "elsewhere", "r", "store", 1)
     write(elsewhere, 1, line(0, 9.0, "evaluation") + line(1, 1.0) + line(2, 2.0) + line(3, 3.0) + '{"step": 4, "gr')
     attempt_logs.ship(elsewhere, store, KEYS, 1)
-    workspace = open_workspace(tmp_path / "here", "r")
+    workspace = open_workspace(tmp_path / "here", "r", "store", 1)
     write(workspace, 2, line(3, 30.0) + line(4, 40.0) + line(4, 90.0, "evaluation"))
     workspace.version.mkdir()
     attempt_logs.gather(workspace, store, KEYS, 2)

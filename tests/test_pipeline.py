@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from loraruner import pipeline, settings
-from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Preempted
+from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Preempted, SpecInvalid
 from loraruner.events import Event, StageStarted, StepDone
 from loraruner.files import digest_file
 from loraruner.pipeline import Request
@@ -122,6 +122,29 @@ def test_a_job_becomes_a_version(lab: Lab) -> None:
     assert (manifest["data"]["used"], manifest["data"]["held_out"]) == (3, 1)
     assert lab.run_file(result.run_id, "status.json")["state"] == "published"
     assert json.loads((lab.output / "latest.json").read_text())["version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bf16", "auto"), ("fp16", "auto"), ("fp32", "bfloat16"), ("bf16", "float32")]
+)
+def test_low_precision_is_published_too(lab: Lab, precision: str, dtype: str) -> None:
+    """What ``auto`` becomes on most GPUs: the files are proven in fp32, and all three are there. Alpha is not rank."""
+    result = lab.train(training__precision=precision, model__dtype=dtype, lora__alpha=3)
+    manifest = json.loads((lab.output / "versions" / "1" / "manifest.json").read_text())
+    assert [adapter["format"] for adapter in manifest["adapters"]] == ["diffusers", "kohya", "peft"]
+    assert max(adapter["max_difference"] for adapter in manifest["adapters"]) < 1e-4
+    assert manifest["resolved"]["precision"] == precision and not result.already_published
+
+
+def test_a_small_effect_is_an_effect(lab: Lab) -> None:
+    """A low learning rate leaves an adapter whose effect is near rounding; it is sound, and it is published."""
+    assert lab.train(training__learning_rate=1e-5, lora__rank=4, lora__alpha=3).version == "1"
+
+
+def test_a_warm_up_longer_than_the_job_is_refused(lab: Lab) -> None:
+    """Only when the samples are counted is the number of steps of a job with epochs known."""
+    with pytest.raises(SpecInvalid, match=r"\$\.training\.warmup_steps: 1000 is not less than the job's \d+ steps"):
+        lab.train(training__max_steps=None, training__epochs=1, training__warmup_steps=1000)
 
 
 def test_the_same_job_again_is_a_no_op(lab: Lab) -> None:

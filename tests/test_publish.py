@@ -67,7 +67,8 @@ def test_a_named_version_belongs_to_one_run(store: RecordingStore, folder: Path)
     assert publish.reserve(store, "v1", "r1", ATOMIC) == "v1"
     with pytest.raises(VersionConflict, match=r"\$\.output\.version: 'v1' is reserved by run r1"):
         publish.reserve(store, "v1", "r2", ATOMIC)
-    assert publish.find_published(store, "v1", "r2") is None
+    with pytest.raises(VersionConflict, match="reserved by run r1"):
+        publish.find_published(store, "v1", "r2")  # told before training, not after it
     published(store, folder, "r1", "v1")
     with pytest.raises(VersionConflict, match=r"version 'v1' exists in .* made by run r1"):
         publish.find_published(store, "v1", "r2")
@@ -153,7 +154,7 @@ def test_the_pointer_never_moves_back(store: RecordingStore, folder: Path) -> No
     published(store, folder, "late")
     published(store, folder, "named", "summer")
     assert latest(store) == "10"
-    publish.point_latest(store, "11", "r11")
+    publish.point_latest(store, publish.Published("11", {"run_id": "r11", "created": "2999-01-01T00:00:00+00:00"}))
     assert latest(store) == "11"
 
 

@@ -1,7 +1,7 @@
 """Is this machine fit to train? One finding a line."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -70,11 +70,9 @@ def _device() -> Iterator[Finding]:
 
 
 def _store(uri: str, settings: Settings) -> Finding:
-    return _tried("store", lambda: str(open_store(uri, settings).probe()))
-
-
-def _tried(check: str, call: Callable[[], str]) -> Finding:
     try:
-        return Finding(check, True, call())
+        found = open_store(uri, settings).probe()
     except LoraRunerError as error:
-        return Finding(check, False, str(error))
+        return Finding("store", False, str(error))
+    honoured = "are honoured" if found.create_exclusive and found.replace_if_match else "are NOT all honoured"
+    return Finding("store", True, f"{uri} can be read and written; conditional writes {honoured}")

@@ -55,7 +55,7 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     capabilities = _probe(store)
     identity = _choose_run(spec, inputs, request, settings, store)
     if done := publish.find_published(store, spec.output.version, identity.run_id):
-        publish.mend_latest(store, done)
+        publish.point_latest(store, done)
         _LOG.info("nothing to do: run %s has published version %s", identity.run_id, done.version)
         return _result(store, done, already=True)
     with _recorded(spec, store, identity, settings, (emit, stop)) as run:
@@ -66,6 +66,7 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
             runtime = run.settle_runtime()
         with run.stage("prepare"):
             prepared = family.prepare(spec, opened.base, opened.samples, settings.cache / "prepared", runtime)
+            opened = samples.without_skipped(spec, opened, prepared)
         with run.stage("train"):
             trained = run.train(family.build(spec, opened.base, prepared, runtime), runtime)
         with run.stage("export"):
@@ -74,9 +75,9 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
             tried = trials.try_adapter(spec, family, opened.base, run.workspace, stop.check)
         with run.stage("report"):
             made = manifest.Made(opened, runtime, trained, artifacts, tried)
-            document = run.describe(made, staged.data.sha256)
-        with run.stage("publish"):
             version = publish.reserve(store, spec.output.version, identity.run_id, capabilities)
+            document = run.describe(made, staged.data.sha256, version)
+        with run.stage("publish"):
             published = publish.publish(store, version, run.workspace.version, document, stop.disarm)
         run.status.end(ExitCode.OK, version=version)
     return _result(store, published, already=False)
@@ -139,7 +140,7 @@ class _Run:
         self.spec, self.store, self.identity, self.settings = spec, store, identity, settings
         self.keys = RunKeys(identity.run_id)
         self.attempt = runs.claim_attempt(store, identity)
-        self.workspace: Workspace = open_workspace(settings.workdir, identity.run_id, new=self.attempt == 1)
+        self.workspace: Workspace = open_workspace(settings.workdir, identity.run_id, store.uri, self.attempt)
         self.status = StatusBoard(
             store, self.keys.status, {"run_id": identity.run_id, "attempt": self.attempt}, settings.secrets
         )
@@ -201,7 +202,7 @@ class _Run:
         assert job is not None
         return {"run_id": self.identity.run_id, "created": job["created"], "precision": runtime.precision}
 
-    def describe(self, made: manifest.Made, data_digest: str) -> dict[str, Any]:
+    def describe(self, made: manifest.Made, data_digest: str, version: str) -> dict[str, Any]:
         """Write job, metrics, logs, bill of materials, card and report into the version folder; the manifest's core."""
         from loraruner.training.runtime import hardware, peak_memory
 
@@ -217,7 +218,7 @@ class _Run:
         write_bytes(folder / "job.json", json.dumps(to_document(self.spec), indent=2).encode())
         write_bytes(folder / "sbom.json", json.dumps(provenance.bill_of_materials(), indent=1).encode())
         attempt_logs.gather(self.workspace, self.store, self.keys, self.attempt)
-        write_report(folder, document, attempt_logs.read_metrics(folder / "metrics.jsonl"))
+        write_report(folder, {**document, "version": version}, attempt_logs.read_metrics(folder / "metrics.jsonl"))
         return document
 
     def ship_logs(self) -> None:

@@ -48,6 +48,7 @@ def find_published(store: Store, version: str, run_id: str) -> Published | None:
                 f"$.output.version: version {version!r} exists in {store.uri}, made by run {manifest['run_id']}; "
                 'versions never change: choose another one or "auto"'
             )
+        _require_unreserved(store, version, run_id)
         return Published(version, manifest) if manifest else None
     for number in _own_reservations(store, run_id):
         if manifest := read_manifest(store, number):
@@ -73,7 +74,7 @@ def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities)
         return _reserve_named(store, version, run_id)
     if own := _own_reservations(store, run_id):
         return own[-1]
-    number = max((_order(taken) for taken in _reserved(store)), default=0) + 1
+    number = max((_number(taken) for taken in _reserved(store)), default=0) + 1
     if not capabilities.create_exclusive:
         unique = f"{number}-{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
         _LOG.warning("the store cannot create atomically: the version is named %s instead of %d", unique, number)
@@ -119,9 +120,10 @@ def publish(
         if before := _published_before(store, version, manifest["run_id"]):
             return before
         raise
-    point_latest(store, version, manifest["run_id"])
+    published = Published(version, complete)
+    point_latest(store, published)
     _LOG.info("published version %s: %s/%s", version, store.uri, version_prefix(version))
-    return Published(version, complete)
+    return published
 
 
 def _published_before(store: Store, version: str, run_id: str) -> Published | None:
@@ -132,9 +134,10 @@ def _published_before(store: Store, version: str, run_id: str) -> Published | No
             f"version {version!r} of {store.uri} was published by run {existing['run_id']} meanwhile; start the job "
             'again with another $.output.version or "auto"'
         )
-    if existing:
-        point_latest(store, version, run_id)
-    return Published(version, existing) if existing else None
+    if not existing:
+        return None
+    point_latest(store, Published(version, existing))
+    return Published(version, existing)
 
 
 def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
@@ -146,26 +149,22 @@ def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
                 store.delete(info.key)
 
 
-def mend_latest(store: Store, done: Published) -> None:
-    """Move ``latest.json`` to a version whose attempt was killed before it could; one published later stays."""
-    if store.head(LATEST_KEY) is not None:
-        pointed = read_manifest(store, json.loads(store.read(LATEST_KEY)[0])["version"])
-        if pointed and pointed["created"] >= done.manifest["created"]:
-            return
-    point_latest(store, done.version, done.manifest["run_id"])
+def point_latest(store: Store, done: Published) -> None:
+    """Move ``latest.json`` to a version, unless it points to one that was published later.
 
-
-def point_latest(store: Store, version: str, run_id: str) -> None:
-    """Move ``latest.json`` to ``version``, never back to a lower number."""
+    Called again for a version that is there already: a kill may have come before the pointer was moved.
+    """
     for _ in range(POINTER_TRIES):
-        data = json.dumps({"version": version, "run_id": run_id, "moved": _now()}).encode()
+        pointer = {"version": done.version, "run_id": done.manifest["run_id"], "moved": _now()}
+        data = json.dumps(pointer).encode()
         try:
             if store.head(LATEST_KEY) is None:
                 store.write(LATEST_KEY, data, if_absent=True)
                 return
             current, etag = store.read(LATEST_KEY)
             pointed = json.loads(current)["version"]
-            if pointed == version or _order(pointed) > _order(version):
+            other = None if pointed == done.version else read_manifest(store, pointed)
+            if pointed == done.version or (other and _age(pointed, other) > _age(done.version, done.manifest)):
                 return
             store.write(LATEST_KEY, data, if_match=etag)
         except PreconditionFailed:
@@ -174,8 +173,13 @@ def point_latest(store: Store, version: str, run_id: str) -> None:
     raise TemporaryFailure(f"{store.uri}/{LATEST_KEY}: changed {POINTER_TRIES} times while it was written; try again")
 
 
-def _order(version: str) -> int:
-    """Automatic versions by number; a named version is taken as older than any number that comes after it."""
+def _age(version: str, manifest: dict[str, Any]) -> tuple[str, int]:
+    """When a version was made; within one second the higher automatic number is the later one."""
+    return manifest["created"], _number(version)
+
+
+def _number(version: str) -> int:
+    """The number of an automatic version; 0 for a named one."""
     found = AUTOMATIC.fullmatch(version)
     return int(found[1]) if found else 0
 
@@ -183,13 +187,17 @@ def _order(version: str) -> int:
 def _reserve_named(store: Store, version: str, run_id: str) -> str:
     try:
         store.write(reservation_key(version), _owner(run_id), if_absent=True)
-    except PreconditionFailed as error:
-        owner = json.loads(store.read(reservation_key(version))[0])["run_id"]
-        if owner != run_id:
-            raise VersionConflict(
-                f'$.output.version: {version!r} is reserved by run {owner}; choose another one or "auto"'
-            ) from error
+    except PreconditionFailed:
+        _require_unreserved(store, version, run_id)
     return version
+
+
+def _require_unreserved(store: Store, version: str, run_id: str) -> None:
+    if store.head(reservation_key(version)) is None:
+        return
+    owner = json.loads(store.read(reservation_key(version))[0])["run_id"]
+    if owner != run_id:
+        raise VersionConflict(f'$.output.version: {version!r} is reserved by run {owner}; choose another one or "auto"')
 
 
 def _reserved(store: Store) -> list[str]:

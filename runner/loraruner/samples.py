@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loraruner.data.samples import Skipped, require_usable
+from loraruner.data.samples import Scan, Skipped, require_usable
 from loraruner.data.split import hold_out
-from loraruner.families.base import Base, Family, Samples
+from loraruner.families.base import Base, Family, Prepared, Samples
 from loraruner.spec import Spec
 
 if TYPE_CHECKING:
     from loraruner.stage import Fetched, Staged
 
 _LOG = logging.getLogger(__name__)
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def open_samples(spec: Spec, staged: Staged, family: Family, cache: Path) -> Ope
     train, skipped = _scan(spec, family, staged.data, spec.data.uri)
     evaluation, general = (), ()
     if staged.evaluation and spec.evaluation.uri:
-        evaluation, more = _scan(spec, family, staged.evaluation, spec.evaluation.uri)
+        held_out = _for_evaluation(spec, staged.evaluation)
+        evaluation, more = _scan(held_out, family, staged.evaluation, spec.evaluation.uri)
         skipped += more
     elif spec.evaluation.fraction:
         train, evaluation = hold_out(train, spec.evaluation.fraction, spec.training.seed)
@@ -48,9 +51,35 @@ def open_samples(spec: Spec, staged: Staged, family: Family, cache: Path) -> Ope
     return Opened(base, Samples(train, evaluation, general), skipped)
 
 
+def without_skipped(spec: Spec, opened: Opened, prepared: Prepared) -> Opened:
+    """What is left after encoding; raises DataInvalid when too large a share of all samples has turned out bad."""
+    if not prepared.skipped:
+        return opened
+    _warn(prepared.skipped)
+    kept = frozenset(prepared.ids["train"])
+    train = tuple(sample for sample in opened.samples.train if sample.id in kept)
+    skipped = opened.skipped + prepared.skipped
+    require_usable(Scan(train, skipped), spec.data.max_bad_fraction, spec.data.uri)
+    return replace(opened, samples=replace(opened.samples, train=train), skipped=skipped)
+
+
+def _warn(skipped: Sequence[Skipped]) -> None:
+    for bad in skipped[:SHOWN]:
+        _LOG.warning("skipped %s: %s", bad.name, bad.reason)
+    if len(skipped) > SHOWN:
+        _LOG.warning("... and %d more; the manifest and loraruner plan name them all", len(skipped) - SHOWN)
+
+
+def _for_evaluation(spec: Spec, source: Fetched) -> Spec:
+    """``data.metadata`` names the held-out set's file too, where it has one of that name."""
+    name = spec.data.metadata
+    if name and not (source.path / name).exists():
+        return replace(spec, data=replace(spec.data, metadata=None))
+    return spec
+
+
 def _scan(spec: Spec, family: Family, source: Fetched, uri: str) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
     scan = family.scan(spec, source.path)
-    for bad in scan.skipped:
-        _LOG.warning("skipped %s: %s", bad.name, bad.reason)
+    _warn(scan.skipped)
     require_usable(scan, spec.data.max_bad_fraction, uri)
     return scan.samples, scan.skipped

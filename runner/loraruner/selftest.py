@@ -39,13 +39,9 @@ def prove_resume(job: Path, overrides: Sequence[str], *, num_steps: int, seed: i
     """
     draw = random.Random(seed)
     kills = sorted(draw.sample(range(2, num_steps), 2))
-    fixed = [
-        "training.epochs=null",
-        f"training.max_steps={num_steps}",
-        "checkpoint.every_steps=2",
-        "sampling.prompts=[]",
-        *overrides,
-    ]
+    length = ["training.epochs=null", f"training.max_steps={num_steps}"]
+    length = ["training.epochs=null", f"training.max_steps={num_steps}"]
+    fixed = [*overrides, *length, "checkpoint.every_steps=2", "checkpoint.resume=auto", "sampling.prompts=[]"]
     straight = _Runner(job, fixed, folder / "uninterrupted")
     straight.finish()
     broken = _Runner(job, fixed, folder / "interrupted")
@@ -54,6 +50,8 @@ def prove_resume(job: Path, overrides: Sequence[str], *, num_steps: int, seed: i
     broken.finish()
     expected, found = straight.outcome(), broken.outcome()
     difference = _difference(expected, found)
+    if not difference and not found.manifest["resumed_from_step"]:
+        difference = "the interrupted run did not resume but began again"
     report = {
         "equal": difference is None,
         "steps": num_steps,

@@ -87,7 +87,8 @@ def list_input(pointer: str, uri: str, settings: Settings) -> Input:
     if not objects and isinstance(store, LocalStore) and store.root.is_dir():
         raise DataInvalid(f"{pointer}: the folder {uri} is empty; put the files there or correct the address")
     if not objects:
-        raise InputMissing(f"{pointer}: {uri} does not exist or is empty; check the address")
+        looked = f" ({store.root})" if isinstance(store, LocalStore) and str(store.root) != uri else ""
+        raise InputMissing(f"{pointer}: {uri}{looked} does not exist or is empty; check the address")
     if isinstance(store, LocalStore):
         return Input(pointer, uri, tuple(_with_digests(store.root, objects, settings.cache)), store.root)
     return Input(pointer, uri, objects)

@@ -1,5 +1,6 @@
 """The one place that knows where things lie: a run's local folder and the keys of the public store layout."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ VERSIONS_PREFIX = "versions/"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Local folder of one run. Everything in it can be rebuilt from the store and the inputs."""
+    """Local folder of one run, as one attempt uses it. All of it can be rebuilt from the store and the inputs."""
 
     root: Path
+    attempt: int = 1
 
     @property
     def checkpoints(self) -> Path:
@@ -23,8 +25,8 @@ class Workspace:
 
     @property
     def version(self) -> Path:
-        """The version folder while it is made."""
-        return self.root / "version"
+        """The version folder while this attempt makes it."""
+        return self.root / f"version-{self.attempt}"
 
     @property
     def samples(self) -> Path:
@@ -48,10 +50,14 @@ class Workspace:
         return self.logs(attempt) / "tensorboard"
 
 
-def open_workspace(workdir: Path, run_id: str, *, new: bool = False) -> Workspace:
-    """The run's folder, made if it is not there; that of a ``new`` run is emptied of what another store's run left."""
-    workspace = Workspace(workdir / run_id)
-    if new:
+def open_workspace(workdir: Path, run_id: str, store_uri: str, attempt: int) -> Workspace:
+    """The run's folder, made if it is not there, and emptied for a first attempt.
+
+    The store's address is part of its name: the same run id in another store is another run.
+    """
+    place = hashlib.sha256(store_uri.encode()).hexdigest()[:8]
+    workspace = Workspace(workdir / f"{run_id}-{place}", attempt)
+    if attempt == 1:
         shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.checkpoints.mkdir(parents=True, exist_ok=True)
     return workspace

@@ -39,7 +39,7 @@ def test_an_input_that_is_not_there(user: User, tmp_path: Path, key: str) -> Non
     """66 with the key and the address, before the output is touched."""
     job = write_job(tmp_path)
     told = user.train(job, f"{key}={tmp_path}/nothing")
-    assert_refused(told, 66, "InputMissing", f"$.{key}: {tmp_path}/nothing does not exist", "check the address")
+    assert_refused(told, 66, "INPUT_MISSING", f"$.{key}: {tmp_path}/nothing does not exist", "check the address")
     assert not (tmp_path / "out").exists()
 
 
@@ -48,7 +48,7 @@ def test_a_checkpoint_that_is_not_there(user: User, tmp_path: Path) -> None:
     job, uri = write_job(tmp_path), f"checkpoint.resume={tmp_path}/pictures"
     for command in (("train", job), ("validate", job, "--remote")):
         told = user.run(*command, overrides=[uri])
-        assert_refused(told, 66, "InputMissing", "$.checkpoint.resume", "has no manifest.json; name a folder")
+        assert_refused(told, 66, "INPUT_MISSING", "$.checkpoint.resume", "has no manifest.json; name a folder")
     assert not (tmp_path / "out" / "tiny" / "runs").exists()
 
 
@@ -57,13 +57,13 @@ def test_empty_data(user: User, tmp_path: Path) -> None:
     job = write_job(tmp_path)
     (tmp_path / "empty").mkdir()
     told = user.train(job, f"data.uri={tmp_path}/empty")
-    assert_refused(told, 65, "DataInvalid", f"$.data.uri: the folder {tmp_path}/empty is empty; put the files there")
+    assert_refused(told, 65, "DATA_INVALID", f"$.data.uri: the folder {tmp_path}/empty is empty; put the files there")
     (tmp_path / "empty" / "notes.md").write_text("no picture")
     told = user.train(job, f"data.uri={tmp_path}/empty")
-    assert_refused(told, 65, "DataInvalid", "no usable sample", "check $.data.uri and $.data.metadata")
+    assert_refused(told, 65, "DATA_INVALID", "no usable sample", "check $.data.uri and $.data.metadata")
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     told = user.train(job, f"data.uri={tmp_path}/empty.zip")
-    assert_refused(told, 65, "DataInvalid", "no usable sample")
+    assert_refused(told, 65, "DATA_INVALID", "no usable sample")
     assert_nothing_visible(tmp_path / "out")
 
 
@@ -71,7 +71,7 @@ def test_data_of_another_kind(user: User, tmp_path: Path) -> None:
     """A file where a folder of pictures is asked for is 65."""
     (tmp_path / "rows.jsonl").write_text('{"text": "x"}')
     told = user.train(write_job(tmp_path), f"data.uri={tmp_path}/rows.jsonl")
-    assert_refused(told, 65, "DataInvalid", "rows.jsonl: this is a file; $.data.uri must name a folder of pictures")
+    assert_refused(told, 65, "DATA_INVALID", "rows.jsonl: this is a file; $.data.uri must name a folder of pictures")
 
 
 def test_half_the_pictures_corrupt(user: User, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_half_the_pictures_corrupt(user: User, tmp_path: Path) -> None:
         torn.write_bytes(torn.read_bytes()[:50])
     told = user.train(job)
     numbers = "6 of 12 samples are bad, more than $.data.max_bad_fraction = 0.1 allows (first: 00.png: does not decode"
-    assert_refused(told, 65, "DataInvalid", numbers, "mend them or raise the limit")
+    assert_refused(told, 65, "DATA_INVALID", numbers, "mend them or raise the limit")
     assert told.err.count('"event": "skipped ') == 6
     assert_nothing_visible(tmp_path / "out")
 
@@ -94,7 +94,7 @@ def test_a_picture_of_2500_million_pixels(user: User, tmp_path: Path) -> None:
     (tmp_path / "one" / "huge.png").write_bytes(huge_png())
     (tmp_path / "one" / "huge.txt").write_text("huge")
     told = user.train(job, f"data.uri={tmp_path}/one")
-    assert_refused(told, 65, "DataInvalid", "no usable sample (1 skipped, first: huge.png: more than", "scale it down")
+    assert_refused(told, 65, "DATA_INVALID", "no usable sample (1 skipped, first: huge.png: more than", "scale it down")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_hostile_zip(user: User, tmp_path: Path, name: str | zipfile.ZipInfo, 
             bundle.write(path, path.name)
         bundle.writestr(name, content)
     told = user.train(write_job(tmp_path), f"data.uri={tmp_path}/data.zip")
-    assert_refused(told, 65, "DataInvalid", "data.zip: ", part, "nothing was unpacked")
+    assert_refused(told, 65, "DATA_INVALID", "data.zip: ", part, "nothing was unpacked")
     assert not list((tmp_path / "cache" / "unpacked").iterdir()) and not list(tmp_path.rglob("evil*"))
     assert_nothing_visible(tmp_path / "out")
 
@@ -126,7 +126,7 @@ def test_a_link_in_a_tar(user: User, tmp_path: Path) -> None:
         info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
         bundle.addfile(info)
     told = user.train(write_job(tmp_path), f"data.uri={tmp_path}/data.tar.gz")
-    assert_refused(told, 65, "DataInvalid", "member 'a.png' is a link")
+    assert_refused(told, 65, "DATA_INVALID", "member 'a.png' is a link")
 
 
 def foreign_code(folder: Path) -> Path:
@@ -198,7 +198,7 @@ def test_a_base_that_no_picture_job_can_use(
 ) -> None:
     """65 before anything is computed, with what to do."""
     base = make(tmp_path)
-    assert_refused(user.train(write_job(tmp_path, base)), 65, "DataInvalid", str(base), part)
+    assert_refused(user.train(write_job(tmp_path, base)), 65, "DATA_INVALID", str(base), part)
     assert_nothing_visible(tmp_path / "out")
 
 
@@ -214,5 +214,5 @@ def test_a_base_that_no_picture_job_can_use(
 def test_a_base_that_no_text_job_can_use(user: User, tmp_path: Path, make: Callable[[Path], Path], part: str) -> None:
     """The same for text."""
     base = make(tmp_path)
-    assert_refused(user.train(write_text_job(tmp_path, base)), 65, "DataInvalid", str(base), part)
+    assert_refused(user.train(write_text_job(tmp_path, base)), 65, "DATA_INVALID", str(base), part)
     assert_nothing_visible(tmp_path / "out")

@@ -25,7 +25,7 @@ def assert_faults(told: Told, *lines: str) -> None:
     """64, the fault lines as given, and their number in the last line."""
     assert (told.code, told.out) == (64, "")
     noun = "fault" if len(lines) == 1 else "faults"
-    assert told.err.splitlines() == [*lines, f"SpecInvalid: {len(lines)} {noun} in the job"]
+    assert told.err.splitlines() == [*lines, f"error 64 SPEC_INVALID: {len(lines)} {noun} in the job"]
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_hostile_json_from_stdin(
 )
 def test_a_job_that_is_no_file(job: Path, user: User, name: str, part: str) -> None:
     """66 with the path that was given."""
-    assert_refused(user.train(job.parent / name), 66, "InputMissing", str(job.parent), part)
+    assert_refused(user.train(job.parent / name), 66, "INPUT_MISSING", str(job.parent), part)
 
 
 @pytest.mark.parametrize(
     ("uri", "code", "name", "part"),
     [
-        ("ftp://host/job.json", 64, "SpecInvalid", "unknown store scheme 'ftp'; use one of"),
-        ("s3://bucket/job.json", 77, "NoPermission", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("ftp://host/job.json", 64, "SPEC_INVALID", "unknown store scheme 'ftp'; use one of"),
+        ("s3://bucket/job.json", 77, "NO_PERMISSION", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     ],
 )
 def test_a_job_at_an_unusable_uri(user: User, uri: str, code: int, name: str, part: str) -> None:
@@ -116,7 +116,7 @@ def test_a_job_at_an_unusable_uri(user: User, uri: str, code: int, name: str, pa
 @pytest.mark.parametrize("run_id", ["../../x", "a/b", ".hidden", "x" * 129])
 def test_a_run_id_that_is_no_name(job: Path, user: User, tmp_path: Path, run_id: str) -> None:
     """A run id cannot lead out of the workspace or the output."""
-    assert_refused(user.run("train", job, "--run-id", run_id), 64, "SpecInvalid", "--run-id", repr(run_id))
+    assert_refused(user.run("train", job, "--run-id", run_id), 64, "SPEC_INVALID", "--run-id", repr(run_id))
     assert_nothing_visible(tmp_path / "out")
     assert not (tmp_path / "out" / "tiny" / "runs").exists()
 
@@ -128,7 +128,7 @@ def test_an_unusable_folder_of_the_operator(
     """77 that names the variable, before the output is touched."""
     (tmp_path / "file").touch()
     monkeypatch.setenv(variable, str(tmp_path / "file" / "below"))
-    assert_refused(user.train(job), 77, "NoPermission", f"{variable}: {tmp_path}/file/below cannot be written")
+    assert_refused(user.train(job), 77, "NO_PERMISSION", f"{variable}: {tmp_path}/file/below cannot be written")
     assert not (tmp_path / "out").exists()
 
 
@@ -145,5 +145,5 @@ def test_secrets_stay_out_of_error_text(job: Path, user: User, monkeypatch: pyte
     """A credential that an address carries is struck from the last line."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
     told = user.train(job.parent / f"planted-secret-{os.getpid()}.json")
-    assert_refused(told, 66, "InputMissing", "[secret]")
+    assert_refused(told, 66, "INPUT_MISSING", "[secret]")
     assert "planted-secret" not in told.err

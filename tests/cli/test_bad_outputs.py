@@ -21,7 +21,7 @@ def test_an_output_that_cannot_be_written(user: User, tmp_path: Path, below: str
     (tmp_path / "file").touch()
     for command in (("train", job), ("validate", job, "--remote")):
         told = user.run(*command, overrides=[f"output.uri={tmp_path}/file{below}"])
-        assert_refused(told, 77, "NoPermission", f"$.output.uri: {tmp_path}/file", "name a folder this user may write")
+        assert_refused(told, 77, "NO_PERMISSION", f"$.output.uri: {tmp_path}/file", "name a folder this user may write")
 
 
 def test_a_full_disk_under_the_output(user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_a_full_disk_under_the_output(user: User, tmp_path: Path, monkeypatch: p
     (tmp_path / "cache").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.setattr("loraruner.stores.local._create", full)
-    assert_refused(user.train(job), 78, "Environment", "$.output.uri", "the disk is full", "free some space")
+    assert_refused(user.train(job), 78, "ENVIRONMENT", "$.output.uri", "the disk is full", "free some space")
 
 
 def test_a_version_of_another_run(user: User, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_version_of_another_run(user: User, tmp_path: Path) -> None:
     for command in (("train", job), ("validate", job, "--remote")):
         told = user.run(*command, overrides=[f'output.version="{published.version}"'])
         run_id = published.manifest["run_id"]
-        assert_refused(told, 73, "VersionConflict", "$.output.version", f"made by run {run_id}", 'or "auto"')
+        assert_refused(told, 73, "VERSION_CONFLICT", "$.output.version", f"made by run {run_id}", 'or "auto"')
     assert manifest.read_bytes() == before
 
 
@@ -63,7 +63,7 @@ def test_a_store_that_is_down(user: User, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     job = write_job(tmp_path)
     told = user.train(job, "data.uri=s3://bucket/pictures")
-    assert_refused(told, 75, "Tempfail", "s3://bucket/pictures", "cannot be reached", "AWS_ENDPOINT_URL_S3")
+    assert_refused(told, 75, "TEMPFAIL", "s3://bucket/pictures", "cannot be reached", "AWS_ENDPOINT_URL_S3")
     assert not (tmp_path / "out").exists()
     told = user.train(job, "output.uri=s3://bucket/loras")
-    assert_refused(told, 75, "Tempfail", "$.output.uri: s3://bucket/loras", "cannot be reached")
+    assert_refused(told, 75, "TEMPFAIL", "$.output.uri: s3://bucket/loras", "cannot be reached")

@@ -36,4 +36,4 @@ def test_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixt
     """A place that takes no file is 77 in one sentence."""
     (tmp_path / "file").write_text("")
     assert run(["init", "text-to-image", "--output", str(tmp_path / "file" / "job.json")]) == 77
-    assert capsys.readouterr().err.startswith("NoPermission: ")
+    assert capsys.readouterr().err.startswith("error 77 NO_PERMISSION: ")

@@ -51,7 +51,7 @@ def test_bad_job_names_every_fault(job: Path, capsys: pytest.CaptureFixture[str]
     assert err.splitlines() == [
         "$.rank: 3 is the value of an unknown key; did you mean $.lora.rank?",
         '$.training.epochs: "ten" is not of type integer; give a whole number, e.g. 10',
-        "SpecInvalid: 2 faults in the job",
+        "error 64 SPEC_INVALID: 2 faults in the job",
     ]
 
 
@@ -88,7 +88,7 @@ def test_missing_job(job: Path, name: str, capsys: pytest.CaptureFixture[str]) -
     """No file, a folder, a file as a folder: exit 66 and one sentence that names it."""
     assert run(["validate", str(job.parent / name)]) == 66
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith(f"InputMissing: {job.parent}") and err.count("\n") == 1
+    assert out == "" and err.startswith(f"error 66 INPUT_MISSING: {job.parent}") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["validate"], ["validat", "x"], ["validate", "x", "--no"], ["init", "x"]])

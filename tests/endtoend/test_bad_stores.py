@@ -34,7 +34,7 @@ def user(variables: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypa
 def test_a_bucket_that_is_not_there(user: User, tmp_path: Path, key: str) -> None:
     """66 with the key and the bucket, for inputs and output alike."""
     told = user.train(write_job(tmp_path), f"{key}=s3://nowhere/folder")
-    assert_refused(told, 66, "InputMissing", f"$.{key}: s3://nowhere/folder", "'nowhere' does not exist; create it")
+    assert_refused(told, 66, "INPUT_MISSING", f"$.{key}: s3://nowhere/folder", "'nowhere' does not exist; create it")
     assert not (tmp_path / "out").exists()
 
 
@@ -42,7 +42,7 @@ def test_a_bucket_that_is_not_there(user: User, tmp_path: Path, key: str) -> Non
 def test_a_prefix_that_holds_nothing(user: User, tmp_path: Path) -> None:
     """66 for an input below which there is no object."""
     told = user.train(write_job(tmp_path), "data.uri=s3://loras/nothing/")
-    assert_refused(told, 66, "InputMissing", "$.data.uri: s3://loras/nothing/", "check the address")
+    assert_refused(told, 66, "INPUT_MISSING", "$.data.uri: s3://loras/nothing/", "check the address")
 
 
 @pytest.mark.slow
@@ -54,6 +54,6 @@ def test_wrong_credentials(
     """77 that names the variable to correct, never its value, and never "not there"."""
     monkeypatch.setenv(variable, "wrong-credential")
     told = user.train(write_job(tmp_path), f"{key}=s3://loras/folder")
-    assert_refused(told, 77, "NoPermission", f"$.{key}: s3://loras/folder", "access denied", variable)
+    assert_refused(told, 77, "NO_PERMISSION", f"$.{key}: s3://loras/folder", "access denied", variable)
     assert "wrong-credential" not in told.err
     assert not (tmp_path / "out").exists()

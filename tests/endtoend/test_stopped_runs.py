@@ -138,7 +138,7 @@ def test_a_named_version(tmp_path: Path, tiny_base: Path) -> None:
     again = attempts.run("never", 'output.version="first"')
     assert again.code == 0 and again.result["already_published"] and attempts.latest() == "second"
     other = attempts.run("never", 'output.version="first"', "training.seed=2")
-    assert_refused(other, 73, "VersionConflict", "$.output.version: version 'first' exists", 'or "auto"')
+    assert_refused(other, 73, "VERSION_CONFLICT", "$.output.version: version 'first' exists", 'or "auto"')
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_a_disk_that_takes_no_more(tmp_path: Path, tiny_base: Path, limit_bytes:
     """78 from whatever library writes there, in every stage; the same job publishes once there is room."""
     attempts = new(tmp_path, tiny_base, *QUICK, "lora.rank=256")
     told = attempts.run(f"files {limit_bytes}")
-    assert_refused(told, 78, "Environment", "the disk is full", "free some space")
+    assert_refused(told, 78, "ENVIRONMENT", "the disk is full", "free some space")
     assert_nothing_visible(attempts.folder)
     status = json.loads(next(attempts.output.glob("runs/*/status.json")).read_text())
     assert (status["state"], status["stage"], status["exit_name"]) == ("failed", stage, "ENVIRONMENT")

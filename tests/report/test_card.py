@@ -34,7 +34,7 @@ def test_card(tmp_path: Path) -> None:
         "license_name": "internal",
     }
     assert "| loss on held-out samples | 0.189 → 0.0973 |" in text
-    assert "loraruner infer s3://loras/neon-style --prompt 'a red circle'" in text
+    assert "loraruner infer s3://loras/neon-style/versions/1 --prompt 'a red circle'" in text
 
 
 def test_hub_base_and_known_license() -> None:

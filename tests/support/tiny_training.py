@@ -119,7 +119,7 @@ class TinyRun:
             if isinstance(event, StepDone) and event.step == stop_after:
                 stop.received = "SIGTERM"
 
-        workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id)
+        workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id, "store", self.attempts)
         attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, lambda: None)
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))
         self.evaluations = trained.progress.evaluations

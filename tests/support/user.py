@@ -118,9 +118,13 @@ def _process_state_kept() -> Iterator[None]:
 
 
 def assert_refused(told: Told, code: int, name: str, *parts: str) -> None:
-    """The exit code, one sentence at the end that names class and ``parts``, nothing on stdout, no traceback."""
-    assert (told.code, told.out) == (code, ""), told.err
-    assert told.last.startswith(f"{name}: "), told.err
+    """The exit code, one sentence at the end that names code and ``parts``, no traceback, no result on stdout.
+
+    ``validate`` alone has one: that the job is not valid, and why.
+    """
+    assert told.code == code, told.err
+    assert told.out == "" or json.loads(told.out)["valid"] is False, told.out
+    assert told.last.startswith(f"error {code} {name}: "), told.err
     assert [part for part in parts if part not in told.last] == [], told.last
     assert len(told.last) < 600, told.last
     for line in told.err.splitlines()[:-1]:

@@ -117,14 +117,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             tell(disk)
             return termination.note(disk.code, str(disk))
         say(_redacted(traceback.format_exc().rstrip()))
-        say("Internal: this is a fault of loraruner; please report the lines above")
+        say("error 70 INTERNAL: this is a fault of loraruner; please report the lines above")
         return termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
     return termination.note(result if isinstance(result, int) else ExitCode.OK, "done")
 
 
 def tell(error: LoraRunerError) -> None:
     """One line an error, after one line for each of its faults where it has several."""
-    name = error.code.name.title().replace("_", "")
+    name = f"error {error.code:d} {error.code.name}"
     faults: tuple[object, ...] = getattr(error, "faults", ())
     for fault in faults:
         say(_redacted(str(fault)))

@@ -5,15 +5,15 @@ from dataclasses import asdict
 import click
 
 from loraruner.cli.context import CliContext
-from loraruner.cli.output import emit, format_option, say
-from loraruner.errors import ExitCode
+from loraruner.cli.output import emit, format_option, is_table, say
+from loraruner.errors import EnvironmentUnfit
 
 
 @click.command()
 @click.option("--store", metavar="URI", help="Also write, read and delete a small object there.")
 @format_option
 @click.pass_obj
-def doctor(context: CliContext, store: str | None, format: str | None) -> int:
+def doctor(context: CliContext, store: str | None, format: str | None) -> None:
     """Check packages, GPU, disk and store access; exits with 78 when this machine is unfit."""
     from loraruner.doctor import examine
 
@@ -21,6 +21,8 @@ def doctor(context: CliContext, store: str | None, format: str | None) -> int:
     for finding in examine(context.start(), store):
         findings.append(asdict(finding))
         say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
-    fit = all(finding["ok"] for finding in findings)
-    emit({"fit": fit, "checks": findings}, format=format or "json")
-    return int(ExitCode.OK if fit else ExitCode.ENVIRONMENT)
+    failed = [finding for finding in findings if not finding["ok"]]
+    if not is_table(format):  # the lines above are the table
+        emit({"fit": not failed, "checks": findings}, format="json")
+    if failed:
+        raise EnvironmentUnfit(f"{len(failed)} checks failed, first {failed[0]['check']}: {failed[0]['detail']}")

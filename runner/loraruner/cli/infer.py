@@ -7,8 +7,9 @@ from typing import TypedDict, Unpack
 import click
 
 from loraruner.cli.context import CliContext
-from loraruner.cli.output import emit, format_option, say
+from loraruner.cli.output import emit, format_option, is_table, say
 from loraruner.errors import DataInvalid
+from loraruner.redact import Redactor
 
 
 class Wanted(TypedDict):
@@ -56,6 +57,9 @@ def infer(
         registry.download_version(found, Path(folder))
         local = Base(fetched.path, fetched.sha256, uri)
         result = generate(spec, local, Path(folder), Request(**request), folder=output, cache=environment.cache)
+    clean = Redactor(()).text  # a model may say anything, control characters too
     for trial in result["trials"]:
-        say(f"{trial['prompt']}\n  without: {trial['before']}\n  with:    {trial['after']}")
-    emit({"version": found.manifest["version"], **result}, format=format)
+        say(clean(f"{trial['prompt']}\n  without: {trial['before']}\n  with:    {trial['after']}"))
+    say(f"{len(result['files'])} files in {output}")
+    if not is_table(format):  # the lines above are the table
+        emit({"version": found.manifest["version"], **result}, format="json")

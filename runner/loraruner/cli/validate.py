@@ -7,7 +7,8 @@ import click
 from loraruner import spec
 from loraruner.cli.context import CliContext
 from loraruner.cli.job import job_arguments, read_job
-from loraruner.cli.output import emit, format_option, say
+from loraruner.cli.output import emit, format_option, is_table, say
+from loraruner.errors import LoraRunerError
 
 
 @click.command()
@@ -20,14 +21,23 @@ def validate(context: CliContext, job: str, overrides: tuple[str, ...], remote: 
     try:
         loaded = spec.load(read_job(job), overrides=overrides)
     except spec.JobInvalid as error:
-        emit({"valid": False, "faults": [asdict(fault) for fault in error.faults]}, format=format)
+        if format or not is_table(format):  # on a terminal the lines that follow say it all
+            emit({"valid": False, "faults": [asdict(fault) for fault in error.faults]}, format=format)
         raise
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     if remote:
         from loraruner import pipeline
 
-        pipeline.check(loaded.spec, context.start())
+        try:
+            pipeline.check(loaded.spec, context.start())
+        except LoraRunerError as error:
+            if not is_table(format):
+                emit(
+                    {"valid": False, "faults": [], "error": {"code": int(error.code), "reason": str(error)}},
+                    format="json",
+                )
+            raise
     emit(
         {
             "valid": True,

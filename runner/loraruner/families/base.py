@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loraruner.data.samples import Scan
+from loraruner.data.samples import Scan, Skipped
 from loraruner.spec import Spec
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class Prepared:
 
     files: Mapping[str, Path]
     ids: Mapping[str, tuple[str, ...]]  # part -> sample ids, in index order
+    skipped: tuple[Skipped, ...] = ()  # samples whose fault only encoding could find
 
 
 @dataclass(frozen=True)

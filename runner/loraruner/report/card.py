@@ -36,7 +36,7 @@ def model_card(document: Document) -> str:
         *_front_matter(document),
         "---",
         "",
-        f"# {plain(document['name'])}",
+        f"# {plain(document['name'])}, version {plain(document['version'])}",
         "",
         _opening(document),
         "",

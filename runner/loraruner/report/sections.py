@@ -22,7 +22,7 @@ def header(document: Document) -> Html:
         "run": document["run_id"],
         "made": document["created"].replace("T", " ").replace("+00:00", " UTC"),
     }
-    return tag("header", tag("h1", document["name"]), facts(origin))
+    return tag("header", tag("h1", f"{document['name']}, version {document['version']}"), facts(origin))
 
 
 def key_figures(document: Document) -> Html:

@@ -33,7 +33,7 @@ def hub_id(uri: str) -> tuple[str, str | None] | None:
 
 
 def _infer(document: Mapping[str, Any]) -> Recipe:
-    uri = f"{document['job']['output']['uri'].rstrip('/')}/{document['name']}"
+    uri = f"{document['job']['output']['uri'].rstrip('/')}/{document['name']}/versions/{document['version']}"
     prompt = next(iter(document["job"]["sampling"]["prompts"]), "...")
     return Recipe("loraruner", "sh", f"loraruner infer {_shell(uri)} --prompt {_shell(prompt)}")
 

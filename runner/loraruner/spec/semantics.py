@@ -13,6 +13,8 @@ from loraruner.spec.faults import HIDDEN, Fault, pointer, shorten
 from loraruner.spec.model import Lora, Training
 
 T = TypeVar("T")
+# NAME.safetensors (kohya) must not be the file of another format.
+FILE_STEMS = ("adapter_model", "pytorch_lora_weights")
 Document = Mapping[str, Any]
 
 NAMED_TARGETS = ("default", "attention", "all-linear")
@@ -96,6 +98,12 @@ def _warmup(document: Document) -> Iterator[Fault]:
             f"is not less than max_steps {shorten(steps)}",
             "shorten the warm-up: the learning rate would never reach its peak",
         )
+
+
+def _name(document: Document) -> Iterator[Fault]:
+    name = _get(document, "name", str)
+    if name in FILE_STEMS:
+        yield Fault("$.name", shorten(name), "is the name of another file of a version", "choose another one")
 
 
 def _formats(document: Document) -> Iterator[Fault]:
@@ -206,6 +214,7 @@ _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _secret_labels,
     _length_given_twice,
     _warmup,
+    _name,
     _formats,
     _targets,
     _metadata,

@@ -61,7 +61,7 @@ class LocalStore:
         finally:
             self.delete(key)
             _lock_of(self._path(key)).unlink(missing_ok=True)
-        log.info("%s: exclusive create %s, conditional replace %s", self.uri, exclusive, matched)
+        log.debug("%s: exclusive create %s, replace if unchanged %s", self.uri, exclusive, matched)
         return Capabilities(create_exclusive=exclusive, replace_if_match=matched, checksum_mode="none")
 
     def _refuses(self, key: str, *, if_absent: bool, if_match: str | None) -> bool:

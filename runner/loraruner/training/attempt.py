@@ -96,6 +96,8 @@ def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settin
     if resume == "never":
         return None
     own = shelf.newest()
+    if own:
+        _LOG.info("resuming after step %d", own.step)
     if own or resume == "auto":
         return own
     foreign = fetch_foreign(open_store(resume, settings), attempt.workspace.checkpoints / "foreign")

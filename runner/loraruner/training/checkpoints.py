@@ -93,7 +93,8 @@ class Shelf:
         for name in sorted(self._remote_names(), key=_rank, reverse=True)[self.keep :]:
             for file in (MANIFEST, *FILES):
                 self.store.delete(f"{self.prefix}{name}/{file}")
-        for name in sorted(self._local_names(), key=_rank, reverse=True)[self.keep :]:
+        own = (name for name in self._local_names() if _rank(name)[0] == self.epoch)  # others may be at work
+        for name in sorted(own, key=_rank, reverse=True)[self.keep :]:
             (self.local / name / MANIFEST).unlink()
             shutil.rmtree(self.local / name)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from loraruner.errors import Diverged, EnvironmentUnfit
+from loraruner.errors import Diverged, EnvironmentUnfit, SpecInvalid
 from loraruner.events import Emit, Evaluated, StepDone
 from loraruner.families.base import Draw, Runtime, Trainable
 from loraruner.spec import Spec
@@ -19,7 +19,7 @@ from loraruner.training.metrics import Metrics
 from loraruner.training.optim import build_optimizer, learning_rate
 from loraruner.training.order import Windows
 from loraruner.training.signals import StopSignal
-from loraruner.training.state import Live, Progress, Snapshot, seed_everything
+from loraruner.training.state import LOSS_WINDOW, Live, Progress, Snapshot, seed_everything
 from loraruner.training.uploader import Uploader
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +47,11 @@ class Loop:
         self.around = around
         self.windows = Windows(trainable, spec.training)
         self.total_steps = self.windows.total_steps
+        if spec.training.warmup_steps >= self.total_steps:
+            raise SpecInvalid(
+                f"$.training.warmup_steps: {spec.training.warmup_steps} is not less than the job's {self.total_steps} "
+                "steps: the learning rate would never reach its peak; shorten the warm-up"
+            )
         self.flat = flatten(trainable.module)
         optimizer = build_optimizer(self.flat, spec.training)
         scaler = torch.amp.GradScaler(runtime.device, enabled=runtime.precision == "fp16")
@@ -63,11 +68,14 @@ class Loop:
         if resumed:
             self.live.restore(resumed)
         progress = self.live.progress
+        _LOG.info("training steps %d to %d", progress.step + 1, self.total_steps)
         with self.around.stop.deferred():
             self._evaluate_when_due()
             while progress.step < self.total_steps and not self.around.stop.received:
                 self._train_one()
                 self.around.uploader.poll()
+            if self.around.stop.received:
+                _LOG.info("%s: saving step %d before the end", self.around.stop.received, progress.step)
             if resumed is None or progress.step > resumed.step:
                 self._save()
             self._drain()
@@ -156,10 +164,11 @@ class Loop:
 
     def _advance(self, epoch: int, num_samples: int, loss: float, step_s: float) -> None:
         progress = self.live.progress
-        progress.epoch, progress.last_loss = epoch, loss
+        progress.epoch = epoch
         progress.samples_seen += num_samples
         progress.train_s += step_s
-        progress.first_loss = loss if progress.first_loss is None else progress.first_loss
+        progress.first_losses = [*progress.first_losses, loss][:LOSS_WINDOW]
+        progress.last_losses = [*progress.last_losses, loss][-LOSS_WINDOW:]
         progress.best_loss = loss if progress.best_loss is None else min(loss, progress.best_loss)
 
     def _evaluate_when_due(self) -> None:

@@ -38,6 +38,8 @@ def resolve_runtime(spec: Spec) -> Runtime:
 def apply_runtime(runtime: Runtime) -> bool:
     """Set threads and deterministic kernels; False (and one warning) when a stored runtime cannot be had here."""
     torch.set_num_threads(runtime.num_threads)
+    facts = (runtime.device, runtime.precision, runtime.dtype, runtime.num_threads)
+    _LOG.info("computing on %s in %s, base in %s, %d CPU threads", *facts)
     if runtime.device == "cuda":
         if not torch.cuda.is_available():
             raise EnvironmentUnfit("this run was started on a GPU and there is none here; start it anew with --fresh")

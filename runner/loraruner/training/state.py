@@ -1,6 +1,7 @@
 """Everything a resumed run needs to compute the same bits: taken from and given back to live objects."""
 
 import random
+import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from loraruner.adapters.inject import load_lora_tensors, lora_tensors
 from loraruner.errors import IntegrityError
 
+LOSS_WINDOW = 20
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Scaler = torch.amp.GradScaler
 
@@ -23,11 +25,21 @@ class Progress:
     epoch: int = 0
     samples_seen: int = 0
     train_s: float = 0.0
-    first_loss: float | None = None
-    last_loss: float | None = None
+    first_losses: list[float] = field(default_factory=list)  # of up to LOSS_WINDOW steps
+    last_losses: list[float] = field(default_factory=list)
     best_loss: float | None = None
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_evaluation: float | None = None
+
+    @property
+    def first_loss(self) -> float | None:
+        """Mean over the first steps: one step's loss is mostly the noise of its timesteps or rows."""
+        return statistics.fmean(self.first_losses) if self.first_losses else None
+
+    @property
+    def last_loss(self) -> float | None:
+        """Mean over the last steps."""
+        return statistics.fmean(self.last_losses) if self.last_losses else None
 
 
 @dataclass(frozen=True)

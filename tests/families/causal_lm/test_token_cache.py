@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from loraruner.data.samples import Message, Row
+from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Samples
 from loraruner.families.causal_lm.cache import CHAT, VERBATIM, prepare, read_tokens
 
@@ -19,7 +20,7 @@ def test_rows_come_back_as_they_were_encoded(base: Base, tmp_path: Path) -> None
     tokens = read_tokens(prepared.files["train"])
     assert [len(tokens.row(index)[0]) for index in range(len(tokens))] == [4, 9]
     assert tokens.row(1)[1].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]
-    assert prepared.ids == {"train": ("a:1", "a:2"), "evaluation": (), "general": ()}
+    assert prepared.ids == {"train": ("a:1", "a:2")} and prepared.skipped == ()
     assert prepared.files.keys() == {"train"}
 
 
@@ -52,3 +53,15 @@ def test_the_form_of_prompts_is_noted(base: Base, tmp_path: Path) -> None:
     chat = (Row(id="c:1", messages=(Message("user", "a"), Message("assistant", "b"))),)
     files = prepare(base, Samples(chat, ROWS), tmp_path, 64).files
     assert [read_tokens(files[part]).prompt_form for part in ("train", "evaluation")] == [CHAT, VERBATIM]
+
+
+def test_a_row_that_trains_nothing_is_skipped_and_named(base: Base, tmp_path: Path) -> None:
+    """One bad row leaves the others, here and when the cache is found; nothing but bad rows is an error."""
+    bad = Row(id="a:9", prompt="x " * 70, text="too late")
+    for _ in range(2):
+        prepared = prepare(base, Samples((*ROWS, bad)), tmp_path, 64)
+        assert prepared.ids["train"] == ("a:1", "a:2")
+        (skipped,) = prepared.skipped
+        assert skipped.name == "a:9" and "raise $.options.max_length" in skipped.reason
+    with pytest.raises(DataInvalid, match="no usable row: a:9: its first trained token lies behind token 64"):
+        prepare(base, Samples((bad,)), tmp_path, 64)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 class CausalLm:
     """The verbs of ``families.base.Family``; what computes is imported by the verb that needs it."""
 
-    formats: tuple[str, ...] = ("peft",)
-
     def scan(self, spec: Spec, path: Path) -> Scan[Row]:
         """Rows of every form that ``data.rows`` knows."""
         return scan_rows(path)

@@ -2,7 +2,7 @@
 
 Tensors: ``ids`` int32 (all tokens of all rows, one after another), ``offsets`` int64 (row i is
 ``ids[offsets[i] : offsets[i + 1]]``), ``trained`` uint8 (1 where the token is a target). The header's
-metadata tells how many rows were cut and whether prompts are conversations.
+metadata tells how many rows were cut, which were skipped and why, and whether prompts are conversations.
 """
 
 import hashlib
@@ -17,13 +17,14 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from loraruner.data.samples import Row
+from loraruner.data.samples import Row, Skipped
+from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Prepared, Samples
 from loraruner.families.causal_lm.encode import encode
 from loraruner.families.causal_lm.open_base import load_tokenizer
 from loraruner.files import replacing
 
-ENCODING = 1  # raise it when the same rows would become other tokens
+ENCODING = 2  # raise it when the same rows would become other tokens
 CHAT, VERBATIM = "chat", "verbatim"  # how prompts are put: as a user's turn, or as they are
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ def prepare(base: Base, samples: Samples, cache: Path, max_length: int) -> Prepa
         "general": samples.general,
     }
     tokenizer, files = None, {}
+    ids: dict[str, tuple[str, ...]] = {}
+    skipped: list[Skipped] = []
     for part, rows in parts.items():
         if rows:
             files[part] = cache / "tokens" / f"{_key(base, rows, max_length)}.safetensors"
@@ -62,7 +65,10 @@ def prepare(base: Base, samples: Samples, cache: Path, max_length: int) -> Prepa
                 tokenizer = tokenizer or load_tokenizer(base)
                 _write(files[part], tokenizer, rows, max_length)
             _warn_of_cuts(files[part], part, len(rows), max_length)
-    return Prepared(files, {part: tuple(row.id for row in rows) for part, rows in parts.items()})
+            reasons = _reasons(files[part])
+            skipped += [Skipped(rows[place].id, reason) for place, reason in sorted(reasons.items())]
+            ids[part] = tuple(row.id for place, row in enumerate(rows) if place not in reasons)
+    return Prepared(files, ids, tuple(skipped))
 
 
 def read_tokens(path: Path) -> TokenRows:
@@ -80,7 +86,10 @@ def _key(base: Base, rows: Sequence[Row], max_length: int) -> str:
 
 
 def _write(path: Path, tokenizer: object, rows: Sequence[Row], max_length: int) -> None:
-    encoded = encode(tokenizer, rows, max_length)
+    found = encode(tokenizer, rows, max_length)
+    encoded = found.rows
+    if not encoded:
+        raise DataInvalid(f"no usable row: {rows[0].id}: {found.skipped[0]}")
     tensors = {
         "ids": np.concatenate([tokens.ids for tokens in encoded]),
         "offsets": np.cumsum([0, *(len(tokens.ids) for tokens in encoded)], dtype=np.int64),
@@ -88,11 +97,18 @@ def _write(path: Path, tokenizer: object, rows: Sequence[Row], max_length: int) 
     }
     metadata = {
         "num_cut": str(sum(tokens.truncated for tokens in encoded)),
+        "skipped": json.dumps(found.skipped),
         "prompt_form": CHAT if any(row.messages for row in rows) else VERBATIM,
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
-    log.info("tokenised %d rows: %d tokens, %d trained", len(rows), len(tensors["ids"]), tensors["trained"].sum())
+    log.info("tokenised %d rows: %d tokens, %d trained", len(encoded), len(tensors["ids"]), tensors["trained"].sum())
+
+
+def _reasons(path: Path) -> dict[int, str]:
+    """Why rows were skipped, by their place."""
+    with safe_open(path, framework="numpy") as file:
+        return {int(place): reason for place, reason in json.loads(file.metadata()["skipped"]).items()}
 
 
 def _warn_of_cuts(path: Path, part: str, num_rows: int, max_length: int) -> None:

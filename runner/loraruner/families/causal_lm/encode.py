@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from jinja2.exceptions import TemplateError
 
+from loraruner.data.lines import BadValue
 from loraruner.data.samples import Message, Row
-from loraruner.errors import DataInvalid
 
 Span = tuple[int, int]  # first trained character and the one after the last
 
@@ -49,19 +49,26 @@ def start_mark(tokenizer: Any) -> str:
     return str(tokenizer.bos_token) if added and added[0] == tokenizer.bos_token_id else ""
 
 
-def encode(tokenizer: Any, rows: Sequence[Row], max_length: int) -> list[Tokens]:
-    """Tokenise, each row cut at ``max_length`` tokens; DataInvalid names a row that then trains nothing."""
-    rendered = [_render(tokenizer, row) for row in rows]
-    if not rendered:
-        return []
-    batch = tokenizer(
-        [text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+@dataclass(frozen=True)
+class Encoded:
+    """The rows that can be trained on, in order, and why the others can't: reason by place among the rows given."""
+
+    rows: list[Tokens]
+    skipped: dict[int, str]
+
+
+def encode(tokenizer: Any, rows: Sequence[Row], max_length: int) -> Encoded:
+    """Tokenise, each row cut at ``max_length`` tokens; one that then trains nothing is skipped with the reason."""
     special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
-    encoded = []
-    for row, (_, spans), ids, offsets in zip(rows, rendered, batch["input_ids"], batch["offset_mapping"], strict=True):
-        trained = _trained_tokens(ids, offsets, spans, special)
-        encoded.append(_cut(row, ids, trained, max_length))
+    encoded = Encoded([], {})
+    for place, row in enumerate(rows):
+        try:
+            text, spans = _render(tokenizer, row)
+            found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            trained = _trained_tokens(found["input_ids"], found["offset_mapping"], spans, special)
+            encoded.rows.append(_cut(found["input_ids"], trained, max_length))
+        except BadValue as fault:
+            encoded.skipped[place] = str(fault)
     return encoded
 
 
@@ -92,13 +99,12 @@ def _render_messages(tokenizer: Any, row: Row) -> tuple[str, list[Span]]:
                 if whole.startswith(before) and whole.startswith(upto):
                     spans.append((len(before), len(upto)))
     except TemplateError as error:
-        raise DataInvalid(
-            f"{row.id}: the base's chat template refuses this conversation ({error}); "
-            "mend the row's roles or their order"
+        raise BadValue(
+            f"the base's chat template refuses this conversation ({error}); mend the row's roles or their order"
         ) from error
     if messages and not spans:
-        raise DataInvalid(
-            f"{row.id}: the base's chat template does not render this conversation as prompt and answer; "
+        raise BadValue(
+            "the base's chat template does not render this conversation as prompt and answer; "
             "use a base with another template, or rows of prompt and completion"
         )
     return whole, spans
@@ -127,13 +133,12 @@ def _trained_tokens(
     return trained
 
 
-def _cut(row: Row, ids: Sequence[int], trained: np.ndarray[Any, np.dtype[np.uint8]], max_length: int) -> Tokens:
+def _cut(ids: Sequence[int], trained: np.ndarray[Any, np.dtype[np.uint8]], max_length: int) -> Tokens:
     kept = trained[:max_length]
     if not kept.any():
-        reason = (
+        raise BadValue(
             f"its first trained token lies behind token {max_length}; raise $.options.max_length"
             if trained.any()
             else "it has no text to train on; give it an answer or remove it"
         )
-        raise DataInvalid(f"{row.id}: {reason}")
     return Tokens(np.array(ids[:max_length], dtype=np.int32), kept, len(ids) > max_length)

@@ -6,7 +6,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from loraruner.adapters.compare import EFFECT_TOLERANCE, compare_deltas, compare_outputs, low_rank_deltas
+from loraruner.adapters.compare import compare_deltas, compare_outputs, low_rank_deltas
 from loraruner.adapters.delta import Delta, delta_of
 from loraruner.adapters.inject import ADAPTER, lora_layers, lora_tensors
 from loraruner.adapters.peft_folder import WEIGHTS_NAME, read_peft_deltas, write_peft
@@ -16,7 +16,6 @@ from loraruner.families.causal_lm.trainable import CausalTrainable
 from loraruner.spec import Spec
 
 PROBE_TOKENS = 64
-LOW_PRECISION_TOLERANCE = 5e-2  # of the effect: bf16 and fp16 kernels round differently from run to run
 
 
 def export(spec: Spec, base: Base, trainable: CausalTrainable, folder: Path) -> None:
@@ -53,7 +52,7 @@ def verify(spec: Spec, base: Base, trainable: CausalTrainable, folder: Path) -> 
         _logits(loaded, probe),
         untouched,
         name=WEIGHTS_NAME,
-        tolerance=EFFECT_TOLERANCE if runtime.dtype == "float32" else LOW_PRECISION_TOLERANCE,
+        dtype=getattr(torch, runtime.dtype),
     )
     return (Artifact(WEIGHTS_NAME, "peft", difference, num_modules),)
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from loraruner.adapters.compare import EFFECT_TOLERANCE, compare_deltas, compare_outputs, low_rank_deltas
+from loraruner.adapters.compare import compare_deltas, compare_outputs, low_rank_deltas
 from loraruner.adapters.delta import Delta, delta_of
 from loraruner.adapters.diffusers_file import FILE_NAME, write_diffusers
 from loraruner.adapters.inject import lora_layers, lora_tensors
@@ -21,8 +21,6 @@ from loraruner.families.diffusion import base_model
 from loraruner.families.diffusion.kohya_facts import kohya_header
 from loraruner.families.diffusion.trainable import DiffusionTrainable
 from loraruner.spec import Spec
-
-LOW_PRECISION_TOLERANCE = 5e-2
 
 
 def file_names(spec: Spec) -> dict[str, str]:
@@ -58,14 +56,16 @@ def export(spec: Spec, base: Base, trainable: DiffusionTrainable, folder: Path, 
 def verify(spec: Spec, base: Base, trainable: DiffusionTrainable, folder: Path) -> tuple[Artifact, ...]:
     """Load each file into a fresh UNet as its users do; compare weight changes and outputs with the trained one.
 
+    All in fp32, whatever the base was held in: diffusers' loader casts the adapter to the base's type, and what that
+    rounds away would hide a fault. The trained module is cast in place and must not be trained afterwards.
     Raises IntegrityError (74) naming the first file that matches nothing or differs.
     """
-    trained, dtype = trainable.module.eval(), next(trainable.module.parameters()).dtype
+    dtype = next(trainable.module.parameters()).dtype
+    trained = trainable.module.float().eval()
     expected = low_rank_deltas(lora_tensors(trained), spec.lora.alpha / spec.lora.rank)
-    probe = _probe(trainable, dtype)
-    fresh = base_model.load_unet(base.path, dtype).to(probe[0].device)
+    probe = _probe(trainable)
+    fresh = base_model.load_unet(base.path, dtype).float().to(probe[0].device)
     outputs = {"trained": _run(trained, probe), "base": _run(fresh, probe)}
-    tolerance = EFFECT_TOLERANCE if dtype == torch.float32 else LOW_PRECISION_TOLERANCE
     artifacts = []
     for kind, name in file_names(spec).items():
         path = folder / name
@@ -73,11 +73,9 @@ def verify(spec: Spec, base: Base, trainable: DiffusionTrainable, folder: Path) 
         num_modules = compare_deltas(expected, found, name=name)
         if kind == "kohya":  # the web UIs' own arithmetic, beside diffusers' converter
             compare_deltas(expected, read_kohya_deltas(path, expected), name=name)
-        difference = compare_outputs(
-            outputs["trained"], _run(fresh, probe), outputs["base"], name=name, tolerance=tolerance
-        )
+        difference = compare_outputs(outputs["trained"], _run(fresh, probe), outputs["base"], name=name)
         artifacts.append(Artifact(name=name, format=kind, max_difference=difference, num_modules=num_modules))
-        fresh = base_model.load_unet(base.path, dtype).to(probe[0].device)
+        fresh = base_model.load_unet(base.path, dtype).float().to(probe[0].device)
     return tuple(artifacts)
 
 
@@ -111,14 +109,14 @@ def _deltas_in_use(unet: nn.Module, path: Path, kind: str) -> dict[str, Delta]:
     return deltas
 
 
-def _probe(trainable: DiffusionTrainable, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _probe(trainable: DiffusionTrainable) -> tuple[Tensor, Tensor, Tensor]:
     """Fixed latents (2, C, h, w), timesteps (2,) and text (2, 77, D)."""
     part, device = trainable.part("train"), next(trainable.module.parameters()).device
     shape = (2, *part.mean.shape[1:])
     latents = torch.randn(math.prod(shape), generator=torch.Generator().manual_seed(0)).view(shape)
     timesteps = torch.tensor([len(trainable.signal) // 5, len(trainable.signal) * 7 // 10])
     text = part.embeddings[part.caption_row[:1]].expand(2, -1, -1)
-    return latents.to(device, dtype), timesteps.to(device), text.to(device, dtype)
+    return latents.to(device), timesteps.to(device), text.to(device)
 
 
 def _run(unet: nn.Module, probe: tuple[Tensor, Tensor, Tensor]) -> Tensor:

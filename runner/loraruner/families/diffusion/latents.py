@@ -22,17 +22,19 @@ def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runt
     """Encode every picture (mean and std, so that sampling stays random) and every caption, or find them cached.
 
     Cache files are named by what went in: picture bytes, captions, base digest, resolution. Pictures are encoded one
-    by one, so a rebuilt cache has the same bytes. Raises DataInvalid (65) naming a picture whose latent is not finite.
+    by one, so a rebuilt cache has the same bytes; device and thread count are part of the name, because kernels round
+    differently with them. Raises DataInvalid (65) naming a picture whose latent is not finite.
     """
     assert isinstance(spec.options, ImageOptions)
     parts: dict[str, Sequence[Picture]] = {"train": samples.train, "evaluation": samples.evaluation}
+    machine = (runtime.device, str(runtime.num_threads))
     files: dict[str, Path] = {}
     for part, pictures in parts.items():
         if not pictures:
             continue
-        key = _key(base.digest, str(spec.options.resolution), *(p.sha256 for p in pictures))
+        key = _key(*machine, base.digest, str(spec.options.resolution), *(p.sha256 for p in pictures))
         files[f"{part}.latents"] = cache / f"latents-{key}.safetensors"
-        key = _key(base.digest, *(p.caption for p in pictures))
+        key = _key(*machine, base.digest, *(p.caption for p in pictures))
         files[f"{part}.captions"] = cache / f"captions-{key}.safetensors"
         if not files[f"{part}.latents"].exists():
             _encode_pictures(pictures, base.path, spec.options.resolution, files[f"{part}.latents"], runtime.device)

@@ -26,6 +26,8 @@ def generate(spec: Spec, base: Base, adapter: tuple[Path, str] | None, request: 
     pipeline = base_model.load_pipeline(base.path)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in (*folder.glob("before-*.png"), *folder.glob("after-*.png")):
+        earlier.unlink()  # of other prompts: they would stand beside the new sheet
     before = _draw_all(pipeline, spec, request, folder, "before")
     after = []
     if adapter:

@@ -1,5 +1,6 @@
 """Which UNet layers ``lora.targets`` names (layer sets of sd-scripts and diffusers)."""
 
+import difflib
 from collections.abc import Iterable
 
 from torch import nn
@@ -25,13 +26,20 @@ def resolve_targets(unet: nn.Module, targets: str | tuple[str, ...]) -> list[str
     for place, ending in enumerate(endings):
         matched = [path for path in paths if path == ending or path.endswith(f".{ending}")]
         if not matched:
-            leaves = sorted({".".join(path.rsplit(".", 2)[-2:]) for path in paths})
             raise SpecInvalid(
                 f"$.lora.targets[{place}]: {ending!r} fits no layer of the UNet; use endings such as "
-                f"{', '.join(leaves[:8])}"
+                f"{', '.join(_endings(paths, ending))}"
             )
         found.update(matched)
     return sorted(found)
+
+
+def _endings(paths: Iterable[str], wanted: str) -> list[str]:
+    """What a list may name: the layers' names without their block, those like ``wanted`` first."""
+    names = sorted({path.split("transformer_blocks.0.")[-1].split("attentions.")[-1] for path in paths})
+    leaves = [name.split(".", 1)[-1] if name[0].isdigit() else name for name in names]
+    unique = list(dict.fromkeys(leaves))
+    return list(dict.fromkeys([*difflib.get_close_matches(wanted, unique, n=3, cutoff=0.3), *unique]))
 
 
 def _trainable_paths(unet: nn.Module) -> Iterable[str]:
