@@ -60,7 +60,7 @@ def new(tmp_path: Path, base: Path, *overrides: str, name: str = "job") -> Attem
 
 
 def assert_preempted(told: Told) -> None:
-    assert_refused(told, 85, "Preempted", "SIGTERM received", "start the same job again to resume")
+    assert_refused(told, 85, "PREEMPTED", "SIGTERM received", "start the same job again to resume")
 
 
 @pytest.mark.slow
