@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from loraruner.adapters.inject import load_lora_tensors, lora_tensors
 from loraruner.errors import IntegrityError
 
-LOSS_WINDOW = 20
+LOSS_WINDOW = 10
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Scaler = torch.amp.GradScaler
 
