@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loraruner.errors import EnvironmentUnfit, InputMissing, LoraRunerError, NoPermission, TemporaryFailure
+from loraruner.files import DISK_FULL
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
 # A parent that is a file, or a folder where the file should go: that place can never be written.
 WRONG_KIND = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
