@@ -263,9 +263,16 @@ def test_row_from_is_usable_alone() -> None:
     assert row_from("x:1", {"text": "a"}) == Row("x:1", text="a")
 
 
-def test_a_folder_of_pictures_is_no_text(tmp_path: Path) -> None:
-    """Captions beside pictures would read as plain lines: the folder is refused with the task that takes it."""
-    (tmp_path / "a.png").write_bytes(b"")
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("a.png", r"holds 1 pictures \(first a\.png\), not rows; \$\.task text-to-image trains on them"),
+        ("a.wav", r"holds 1 clips \(first a\.wav\), not rows; \$\.task automatic-speech-recognition trains on them"),
+    ],
+)
+def test_a_folder_of_another_task_is_no_text(name: str, told: str, tmp_path: Path) -> None:
+    """Captions or transcripts would read as plain lines: the folder is refused with the task that takes it."""
+    (tmp_path / name).write_bytes(b"")
     (tmp_path / "a.txt").write_text("a red circle")
-    with pytest.raises(DataInvalid, match=r"holds 1 pictures \(first a\.png\), not rows; \$\.task text-to-image"):
+    with pytest.raises(DataInvalid, match=told):
         scan_rows(tmp_path)

@@ -17,10 +17,13 @@ class Listing:
     skipped: tuple[Skipped, ...]
 
 
-def list_files(folder: Path) -> Listing:
-    """List ``folder`` with everything below it; InputMissing (66) when it is not there, DataInvalid (65) for a file."""
+def list_files(folder: Path, content: str = "pictures") -> Listing:
+    """List ``folder`` with everything below it; InputMissing (66) when it is not there, DataInvalid (65) for a file.
+
+    ``content`` is what the message says the folder should hold.
+    """
     if folder.exists() and not folder.is_dir():
-        raise DataInvalid(f"{folder}: this is a file; $.data.uri must name a folder of pictures or an archive of one")
+        raise DataInvalid(f"{folder}: this is a file; $.data.uri must name a folder of {content} or an archive of one")
     if not folder.is_dir():
         raise InputMissing(f"{folder}: no such folder; $.data.uri must name a folder or an archive of one")
     files: dict[str, Path] = {}

@@ -5,23 +5,16 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from loraruner.data.captions import listed_in_vain, text_of
 from loraruner.data.folders import list_files
+from loraruner.data.kinds import PICTURES
 from loraruner.data.lines import BadValue
-from loraruner.data.metadata import (
-    MAX_CAPTION_CHARS,
-    PICTURE_SUFFIXES,
-    Captions,
-    normal_name,
-    read_captions,
-    tidy_caption,
-)
+from loraruner.data.metadata import read_captions
 from loraruner.data.samples import Picture, Scan, Skipped
 from loraruner.errors import DataInvalid
 from loraruner.files import digest_file
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-FOREIGN_SUFFIXES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".psd")
-SIDECAR_SUFFIXES = (".txt", ".caption")
 MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn of decompression bombs
 MAX_PICTURE_BYTES = 512 << 20
 SIXTEEN_TO_EIGHT_BITS = 1 / 257
@@ -49,16 +42,16 @@ def scan_pictures(folder: Path, *, metadata: str | None, min_side: int = 0) -> S
     """
     listing = list_files(folder)
     captions = read_captions(listing.files, metadata, folder)
-    skipped = [*listing.skipped, *captions.skipped, *_listed_in_vain(captions, listing.files)]
+    skipped = [*listing.skipped, *captions.skipped, *listed_in_vain(captions, listing.files, PICTURES)]
     pictures: list[Picture] = []
     for name, path in listing.files.items():
         suffix = path.suffix.lower()
-        if suffix not in PICTURE_SUFFIXES + FOREIGN_SUFFIXES:
+        if suffix not in PICTURES.all_suffixes:
             continue
         try:
-            if suffix in FOREIGN_SUFFIXES:
-                raise BadValue(f"{suffix} pictures are not read: convert it to PNG or JPEG")
-            caption = _caption(name, captions, listing.files)
+            if suffix in PICTURES.foreign_suffixes:
+                raise BadValue(f"{suffix} {PICTURES.advice}")
+            caption = text_of(name, captions, listing.files, PICTURES)
             _check(path, min_side)
             pictures.append(Picture(name, path, caption, digest_file(path).sha256))
         except BadValue as fault:
@@ -81,37 +74,6 @@ def _check(path: Path, min_side: int) -> None:
     width, height = _decode(path).size
     if min(width, height) < min_side:
         raise BadValue(f"{width} x {height} pixels: the shorter side must have at least {min_side}")
-
-
-def _listed_in_vain(captions: Captions, files: dict[str, Path]) -> list[Skipped]:
-    there = {
-        normal_name(name): path.suffix.lower() in PICTURE_SUFFIXES + FOREIGN_SUFFIXES for name, path in files.items()
-    }
-    kinds = ", ".join(PICTURE_SUFFIXES)
-    reasons = {None: "but not there", False: f"but is none of {kinds}"}
-    return [
-        Skipped(name, f"listed in {captions.source} {reasons[there.get(name)]}")
-        for name in captions.by_file
-        if not there.get(name)
-    ]
-
-
-def _caption(name: str, captions: Captions, files: dict[str, Path]) -> str:
-    if caption := captions.by_file.get(normal_name(name)):
-        return caption
-    stem = name[: name.rindex(".")]
-    sidecar = next((stem + suffix for suffix in SIDECAR_SUFFIXES if stem + suffix in files), None)
-    if sidecar is None:
-        raise BadValue(f"no caption: add it to {captions.source or 'metadata.csv'} or a .txt beside")
-    with files[sidecar].open("rb") as stream:
-        raw = stream.read(4 * MAX_CAPTION_CHARS + 4)
-    try:
-        caption = tidy_caption(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise BadValue(f"its caption {sidecar} is not UTF-8, or too long") from None
-    if not caption:
-        raise BadValue(f"its caption {sidecar} is empty")
-    return caption
 
 
 def _decode(path: Path) -> Any:

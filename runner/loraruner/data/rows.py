@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from loraruner.data.folders import list_files
+from loraruner.data.kinds import CLIPS, PICTURES
 from loraruner.data.lines import BadValue, numbered_lines, parse_json
-from loraruner.data.metadata import PICTURE_SUFFIXES
 from loraruner.data.row_forms import ignored_keys, row_from
 from loraruner.data.samples import Row, Scan, Skipped
 from loraruner.errors import DataInvalid, InputMissing
@@ -17,6 +17,7 @@ from loraruner.errors import DataInvalid, InputMissing
 SUFFIXES = (".jsonl", ".json", ".txt")
 NOT_DATA = ("README", "LICENSE", "LICENCE", "NOTICE", "CHANGELOG")
 MAX_JSON_BYTES = 128 << 20
+OTHER_TASKS = ((PICTURES, "pictures", "text-to-image"), (CLIPS, "clips", "automatic-speech-recognition"))
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def scan_rows(path: Path) -> Scan[Row]:
 
     The number in a row's id is the line, in a .json list the place in the list, both from 1. Bad rows are
     skipped with the reason. Raises InputMissing (66) when ``path`` does not exist, DataInvalid (65) for
-    another kind of file or a folder of pictures.
+    another kind of file or a folder of pictures or clips.
     """
     files, skipped = _row_files(path)
     rows: list[Row] = []
@@ -63,11 +64,12 @@ def _row_files(path: Path) -> tuple[dict[str, Path], list[Skipped]]:
     if not path.exists():
         raise InputMissing(f"{path}: not there; check $.data.uri")
     listing = list_files(path)
-    if pictures := [name for name in listing.files if name.lower().endswith(PICTURE_SUFFIXES)]:
-        raise DataInvalid(
-            f"{path}: this folder holds {len(pictures)} pictures (first {pictures[0]}), not rows; "
-            "$.task text-to-image trains on them, or name the file with the rows in $.data.uri"
-        )
+    for kind, noun, task in OTHER_TASKS:
+        if others := [name for name in listing.files if name.lower().endswith(kind.suffixes)]:
+            raise DataInvalid(
+                f"{path}: this folder holds {len(others)} {noun} (first {others[0]}), not rows; "
+                f"$.task {task} trains on them, or name the file with the rows in $.data.uri"
+            )
     files = {name: file for name, file in listing.files.items() if _holds_rows(file)}
     return files, list(listing.skipped)
 

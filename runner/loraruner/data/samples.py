@@ -28,6 +28,23 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """One recording with its transcript. ``id`` is the relative path, ``sha256`` that of the file's bytes.
+
+    ``pieces`` are spans of samples at 16 kHz, each no longer than the model hears at once: one for a short clip, those
+    between silences for a long one. ``language`` and ``whisper_task`` are None where the row names none.
+    """
+
+    id: str
+    path: Path
+    transcript: str
+    sha256: str
+    pieces: tuple[tuple[int, int], ...]
+    language: str | None = None
+    whisper_task: str | None = None
+
+
+@dataclass(frozen=True)
 class Message:
     """One turn of a conversation: role ``system`` | ``user`` | ``assistant``."""
 
