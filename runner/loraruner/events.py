@@ -1,7 +1,7 @@
 """What a run tells whoever watches it. The pipeline hands one ``emit(event)`` down; stages know nobody else."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The held-out loss after ``step`` steps."""
+    """The held-out loss after ``step`` steps; ``measures`` holds what else was measured, such as ``wer``."""
 
     step: int
     loss: float
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 Event = StageStarted | StepDone | Evaluated

@@ -61,7 +61,7 @@ def _facts(trained: Trained, run: Mapping[str, str]) -> dict[str, str]:
         "started_at": str(datetime.fromisoformat(run["created"]).timestamp()),
         "finished_at": str(finished.timestamp()),
         "finished_at_iso": finished.isoformat(timespec="seconds"),
-        "steps": str(trained.progress.step),
+        "steps": str(trained.progress.selected_step),
         "epochs": str(trained.progress.epoch + 1),
         "precision": run["precision"],
     }

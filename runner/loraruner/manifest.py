@@ -72,14 +72,15 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
 
 def _metrics(made: Made) -> dict[str, Any]:
     progress = made.trained.progress
-    evaluations = progress.evaluations
+    evaluations, selected = progress.evaluations, progress.selected_step
     return {
         "first_loss": progress.first_loss,
         "last_loss": progress.last_loss,
         "best_loss": progress.best_loss,
         "evaluation_before": evaluations[0] if evaluations else None,
-        "evaluation_after": evaluations[-1] if evaluations else None,
+        "evaluation_after": next((each for each in evaluations if each["step"] == selected), None),
         "best_evaluation": progress.best_evaluation,
+        "selected_step": selected,
         "samples": dict(made.trials.measures),
         "trials": [asdict(trial) for trial in made.trials.trials],
     }

@@ -72,7 +72,7 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
         with run.stage("export"):
             artifacts = export.export(spec, family, opened.base, trained, run.workspace, run.export_facts(runtime))
         with run.stage("sample"):
-            tried = trials.try_adapter(spec, family, opened.base, run.workspace, stop.check)
+            tried = trials.try_adapter(spec, family, opened.base, prepared, run.workspace, stop.check)
         with run.stage("report"):
             made = manifest.Made(opened, runtime, trained, artifacts, tried)
             version = publish.reserve(store, spec.output.version, identity.run_id, capabilities)
@@ -293,5 +293,7 @@ def _result(store: Store, published: publish.Published, *, already: bool) -> Run
         last_loss=metrics["last_loss"],
         evaluation_before=before.get("loss"),
         evaluation_after=after.get("loss"),
+        selected_step=metrics.get("selected_step", document["steps"]),
+        measures=metrics["samples"],
         files=tuple(entry["name"] for entry in document["files"]),
     )

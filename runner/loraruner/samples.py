@@ -56,11 +56,16 @@ def without_skipped(spec: Spec, opened: Opened, prepared: Prepared) -> Opened:
     if not prepared.skipped:
         return opened
     _warn(prepared.skipped)
-    kept = frozenset(prepared.ids["train"])
-    train = tuple(sample for sample in opened.samples.train if sample.id in kept)
+    train = _kept(opened.samples.train, prepared, "train")
+    evaluation = _kept(opened.samples.evaluation, prepared, "evaluation")
     skipped = opened.skipped + prepared.skipped
     require_usable(Scan(train, skipped), spec.data.max_bad_fraction, spec.data.uri)
-    return replace(opened, samples=replace(opened.samples, train=train), skipped=skipped)
+    return replace(opened, samples=replace(opened.samples, train=train, evaluation=evaluation), skipped=skipped)
+
+
+def _kept(samples: tuple[Any, ...], prepared: Prepared, part: str) -> tuple[Any, ...]:
+    ids = frozenset(prepared.ids.get(part, ()))
+    return tuple(sample for sample in samples if sample.id in ids)
 
 
 def _warn(skipped: Sequence[Skipped]) -> None:

@@ -54,7 +54,7 @@ class StatusBoard:
             left_s = (event.total_steps - event.step) * event.step_s
             self.set(step=event.step, total_steps=event.total_steps, loss=event.loss, eta_s=round(left_s, 1))
         elif isinstance(event, Evaluated):
-            self.set(evaluation_loss=event.loss)
+            self.set(evaluation_loss=event.loss, **({"measures": dict(event.measures)} if event.measures else {}))
 
     def set(self, **fields: Any) -> None:
         """Change fields; they are written with the next heartbeat or at the end."""

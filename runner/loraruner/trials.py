@@ -1,25 +1,28 @@
-"""Try the exported adapter on fixed prompts and seeds, beside the bare base."""
+"""Try the exported adapter beside the bare base: on fixed prompts and seeds, or on the held-out clips."""
 
 import logging
 from collections.abc import Callable
 
-from loraruner.families.base import Base, Family, Request, Trials
+from loraruner.families.base import Base, Family, Prepared, Request, Trials
 from loraruner.spec import Spec
 from loraruner.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
+NO_PROMPTS = "$.sampling.prompts is empty"
+NO_CLIPS = "no clip is held out ($.evaluation.fraction, $.evaluation.uri)"
 
 
-def try_adapter(spec: Spec, family: Family, base: Base, workspace: Workspace, between: Callable[[], None]) -> Trials:
-    """Generate for ``sampling.prompts`` into ``samples/``; the adapter is read from the exported files.
+def try_adapter(
+    spec: Spec, family: Family, base: Base, prepared: Prepared, workspace: Workspace, between: Callable[[], None]
+) -> Trials:
+    """Generate into ``samples/`` what the family tries; the adapter is read from the exported files.
 
     ``between`` is called between prompts and raises when the run has to stop.
     """
-    if not spec.sampling.prompts:
-        _LOG.info("no samples: $.sampling.prompts is empty")
-        return Trials(trials=())
-    request = Request(prompts=spec.sampling.prompts, seed=spec.sampling.seed, between=between)
-    trials = family.generate(spec, base, workspace.version, request, workspace.samples)
-    for name, value in trials.measures.items():
+    request = Request(spec.sampling.prompts, spec.sampling.seed, between, held_out=prepared)
+    tried = family.generate(spec, base, workspace.version, request, workspace.samples)
+    if not tried.trials:
+        _LOG.info("no samples: %s", NO_CLIPS if spec.task == "automatic-speech-recognition" else NO_PROMPTS)
+    for name, value in tried.measures.items():
         _LOG.info("%s: %.3f", name, value)
-    return trials
+    return tried

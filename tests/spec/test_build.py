@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loraruner.spec import FORMATS, ImageOptions, TextOptions, load, to_document
+from loraruner.spec import FORMATS, ImageOptions, SpeechOptions, TextOptions, load, to_document
 
 
 def job(task: str, **sections: Any) -> bytes:
@@ -13,7 +13,14 @@ def job(task: str, **sections: Any) -> bytes:
     return json.dumps({**base, **sections}).encode()
 
 
-@pytest.mark.parametrize(("task", "options"), [("text-to-image", ImageOptions()), ("text-generation", TextOptions())])
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("text-to-image", ImageOptions()),
+        ("text-generation", TextOptions()),
+        ("automatic-speech-recognition", SpeechOptions()),
+    ],
+)
 def test_formats_and_options_come_from_the_task(task: str, options: object) -> None:
     """A job that names no formats gets all of its task, and the options of its task alone."""
     spec = load(job(task)).spec

@@ -8,6 +8,7 @@ import pytest
 
 from loraruner.spec import JobInvalid, credentials, load
 from loraruner.spec.addresses import is_inside, is_plain_relative
+from loraruner.spec.build import TARGETS
 
 JOB: dict[str, Any] = {
     "name": "n",
@@ -125,6 +126,50 @@ def test_evaluation_of_nothing_warns() -> None:
     text = json.dumps(JOB).encode()
     assert "measures nothing" in load(text, overrides=["evaluation.every_steps=5"]).warnings[0]
     assert load(text, overrides=["evaluation.every_steps=5", "evaluation.fraction=0.1"]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([], None),
+        (["evaluation.select=best"], "nothing tells which weights are best"),
+        (["evaluation.select=best", "evaluation.fraction=0.1"], "only the last step is measured"),
+        (["evaluation.select=best", "evaluation.fraction=0.1", "evaluation.every_steps=5"], None),
+        (["evaluation.select=last"], None),
+    ],
+)
+def test_a_best_that_has_no_rivals_warns(overrides: list[str], told: str | None) -> None:
+    """Asking for the best weights warns where nothing, or one step alone, is measured."""
+    warnings = load(json.dumps(JOB).encode(), overrides=overrides).warnings
+    assert [told in warning for warning in warnings] == [True] if told else warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place"),
+    [
+        ([], "$.evaluation.fraction: no clip is held out"),
+        (["evaluation.uri=heldout"], None),
+        (["evaluation.uri=heldout", "options.spec_augment=true"], "$.options.spec_augment: the cache"),
+    ],
+)
+def test_speech_without_a_measurement_or_a_cache_warns(overrides: list[str], place: str | None) -> None:
+    """No held-out clip means no word error rate, masks mean no cache: both are said before the job starts."""
+    job = {**JOB, "task": "automatic-speech-recognition"}
+    warnings = load(json.dumps(job).encode(), overrides=overrides).warnings
+    assert [place in warning for warning in warnings] == [True] if place else warnings == ()
+
+
+@pytest.mark.parametrize("task", TARGETS)
+def test_each_task_has_its_own_sets_of_layers(task: str) -> None:
+    """Every word of a task is accepted there; a word of another task is refused with the right ones named."""
+    every = {word for words in TARGETS.values() for word in words}
+    for word in sorted(every):
+        text = json.dumps({**JOB, "task": task, "lora": {"targets": word}}).encode()
+        if word in TARGETS[task]:
+            assert load(text).spec.lora.targets == word
+        else:
+            with pytest.raises(JobInvalid, match=f"no set of layers of {task}.*{', '.join(TARGETS[task])} or a list"):
+                load(text)
 
 
 def test_hopeless_job_stops_at_a_hundred_faults() -> None:

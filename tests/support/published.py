@@ -35,6 +35,19 @@ TEXT_TRIALS = Trials(
     files=("completions.json",),
     measures={"phrase.0.before": 0.0, "phrase.0.after": 1.0},
 )
+SPEECH_TRIALS = Trials(
+    trials=(
+        Trial("clips/07.wav", "open the sell cock", "Open the sea cock.", reference="Open the seacock."),
+        Trial("clips/03.wav", "bell a the line", "Belay the line.", reference="Belay the line."),
+    ),
+    files=("transcripts.jsonl",),
+    measures={"wer.before": 0.351, "wer.after": 0.062, "cer.before": 0.18, "cer.after": 0.03},
+)
+TRIALS = {
+    "text-to-image": PICTURE_TRIALS,
+    "text-generation": TEXT_TRIALS,
+    "automatic-speech-recognition": SPEECH_TRIALS,
+}
 
 
 def settings(folder: Path) -> Settings:
@@ -45,7 +58,9 @@ def settings(folder: Path) -> Settings:
 def document(task: str = "text-to-image", name: str = "neon-style", run: str = "") -> dict[str, Any]:
     """What ``build_manifest`` says of a run of the task's starter job."""
     prompts = ", ".join(f'"{prompt}"' for prompt in PROMPTS)
-    overrides = [f"name={name}", f"sampling.prompts=[{prompts}]", "labels.license=internal"]
+    overrides = [f"name={name}", "labels.license=internal"]
+    if task != "automatic-speech-recognition":
+        overrides.append(f"sampling.prompts=[{prompts}]")
     job = spec.load(catalog.starter_text(task).encode(), overrides=overrides).spec
     pictures = task == "text-to-image"
     made = Made(
@@ -55,9 +70,9 @@ def document(task: str = "text-to-image", name: str = "neon-style", run: str = "
             skipped=(Skipped("torn.png", "cannot be decoded"),),
         ),
         runtime=RUNTIME,
-        trained=cast(Any, trained(general=not pictures)),
+        trained=cast(Any, trained(task)),
         artifacts=artifacts(name) if pictures else (Artifact("adapter_model.safetensors", "peft", 3e-7, 60),),
-        trials=PICTURE_TRIALS if pictures else TEXT_TRIALS,
+        trials=TRIALS[task],
     )
     core = build_manifest(job, made, {"run_id": run or f"{name}-0123456789ab", **RUN}, SECONDS)
     return {**core, "version": "1"}  # publishing puts in the real one
@@ -71,11 +86,16 @@ def artifacts(name: str) -> tuple[Artifact, ...]:
     )
 
 
-def trained(*, general: bool) -> SimpleNamespace:
-    """A finished training of 350 steps, without its module."""
+def trained(task: str) -> SimpleNamespace:
+    """A finished training of 350 steps, without its module; of speech step 240 is published."""
     first, last = {"step": 0, "loss": 0.1894}, {"step": 350, "loss": 0.0973}
-    if general:
+    evaluations = [first, last]
+    if task == "text-generation":
         first["general_loss"], last["general_loss"] = 3.012, 3.087
+    if task == "automatic-speech-recognition":
+        evaluations.insert(1, {"step": 240, "loss": 0.1012, **_rates(0.062)})
+        first |= _rates(0.351)
+        last |= _rates(0.071)
     progress = SimpleNamespace(
         step=350,
         epoch=43,
@@ -84,10 +104,15 @@ def trained(*, general: bool) -> SimpleNamespace:
         first_loss=0.2131,
         last_loss=0.0912,
         best_loss=0.0527,
-        evaluations=[first, last],
+        evaluations=evaluations,
         best_evaluation=0.0973,
+        selected_step=evaluations[1]["step"],
     )
     return SimpleNamespace(progress=progress, resumed_step=100, num_parameters=127_000)
+
+
+def _rates(wer: float) -> dict[str, float]:
+    return {"wer": wer, "wer_raw": wer + 0.04, "cer": wer / 2, "cer_raw": wer / 2 + 0.02}
 
 
 def metrics(num_steps: int = 60) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """A training of two parameters' worth: a frozen linear layer with LoRA, its samples, and one attempt at it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,10 @@ def job(**overrides: Any) -> Spec:
 
 @dataclass
 class TinyTrainable:
-    """Three numbers in, two out; the loss is the weighted squared error, on inputs with fresh noise."""
+    """Three numbers in, two out; the loss is the weighted squared error, on inputs with fresh noise.
+
+    ``script`` has the word error rate to measure after each step; ``step`` and ``on_measure`` are the run's to set.
+    """
 
     num_samples: int = 7
     num_evaluation: int = 0
@@ -53,9 +56,14 @@ class TinyTrainable:
     nan_evaluation: bool = False
     num_general: int = 0
     evaluation_repeats: int = 2
+    script: Mapping[int, float] = field(default_factory=dict)
+    step: int = 0
+    on_measure: Callable[[int], None] = lambda step: None
     module: nn.Module = field(init=False)
+    selected_by: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.selected_by = "wer" if self.script else "loss"
         table = torch.randn(64, 5, generator=torch.Generator().manual_seed(1))
         self._inputs, self._targets = table[:, :3], table[:, 3:]
         linear = nn.Linear(3, 2)
@@ -64,6 +72,13 @@ class TinyTrainable:
             linear.bias.zero_()
         self.module = nn.Sequential(linear)
         inject(self.module, targets=["0"], rank=1, alpha=2.0, dropout=self.dropout, seed=5)
+
+    def measure(self, stopped: Callable[[], bool]) -> dict[str, float] | None:
+        assert not self.module.training and not torch.is_grad_enabled()
+        self.on_measure(self.step)
+        if stopped():
+            return None
+        return {"wer": self.script[self.step]} if self.script else {}
 
     def weight(self, index: int) -> float:
         return self.weights[index] if self.weights else 1.0
@@ -107,18 +122,28 @@ class TinyRun:
         trainable: TinyTrainable,
         *,
         stop_after: int | None = None,
+        stop_measuring: int | None = None,
         identity: dict[str, Any] = IDENTITY,
     ) -> Trained:
-        """Train; a stop signal comes in the step ``stop_after``, before all steps for 0."""
+        """Train; a stop signal comes in the step ``stop_after``, before all steps for 0.
+
+        Or it comes after the step ``stop_measuring``, while its error rate is measured.
+        """
         self.attempts += 1
         stop = StopSignal()
         stop.received = "SIGTERM" if stop_after == 0 else None
+        trainable.step = max(self.losses(), default=0)
 
         def emit(event: Event) -> None:
             self.events.append(event)
-            if isinstance(event, StepDone) and event.step == stop_after:
-                stop.received = "SIGTERM"
+            if isinstance(event, StepDone):
+                trainable.step = event.step
+                stop.received = "SIGTERM" if event.step == stop_after else stop.received
 
+        def on_measure(step: int) -> None:
+            stop.received = "SIGTERM" if step == stop_measuring else stop.received
+
+        trainable.on_measure = on_measure
         workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id, "store", self.attempts)
         attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, lambda: None)
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))

@@ -72,11 +72,15 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Trial:
-    """One prompt tried on the exported adapter: file names (pictures) or texts, without and with it."""
+    """One prompt tried on the exported adapter: file names (pictures) or texts, without and with it.
+
+    For speech the prompt is a clip's id, and ``reference`` what is said in it ("" where nobody knows).
+    """
 
     prompt: str
     before: str
     after: str
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Trainable(Protocol):
     num_evaluation: int  # held-out samples; 0 when there are none
     num_general: int  # samples of general text; 0 for pictures
     evaluation_repeats: int  # occurrences that evaluation averages over; 1 where the loss draws nothing
+    selected_by: str  # the measured value whose lowest is best: "loss", or one that ``measure`` gives
 
     def weight(self, index: int) -> float:
         """Weight of training sample ``index`` in the loss (see BatchLoss)."""
@@ -111,6 +116,13 @@ class Trainable(Protocol):
 
     def loss(self, batch: Any) -> BatchLoss:
         """Forward pass and loss of what ``collate`` returned."""
+        ...
+
+    def measure(self, stopped: Callable[[], bool]) -> dict[str, float] | None:
+        """What else is measured on the held-out part, such as word error rates; {} where the loss says it all.
+
+        Draws nothing from the global random state. ``stopped`` is asked between batches; None once it says yes.
+        """
         ...
 
 
@@ -170,8 +182,12 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate: prompts, a seed, and a hook that is called between prompts (raises on SIGTERM)."""
+    """What to generate: prompts, a seed, and a hook that is called between prompts (raises on SIGTERM).
+
+    ``held_out`` is the run's prepared data: speech is tried on its held-out clips, and needs no prompts.
+    """
 
     prompts: tuple[str, ...]
     seed: int
     between: Callable[[], None] = lambda: None
+    held_out: Prepared | None = None

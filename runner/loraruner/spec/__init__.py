@@ -14,6 +14,7 @@ from loraruner.spec.model import (
     Output,
     Sampling,
     Spec,
+    SpeechOptions,
     TextOptions,
     Training,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Output",
     "Sampling",
     "Spec",
+    "SpeechOptions",
     "TextOptions",
     "Training",
     "load",

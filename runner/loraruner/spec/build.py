@@ -4,15 +4,23 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from loraruner.spec.model import ImageOptions, Spec, TextOptions
+from loraruner.spec.model import ImageOptions, Spec, SpeechOptions, TextOptions
 
-OPTIONS: dict[str, type[ImageOptions] | type[TextOptions]] = {
+OPTIONS: dict[str, type[ImageOptions] | type[TextOptions] | type[SpeechOptions]] = {
     "text-to-image": ImageOptions,
     "text-generation": TextOptions,
+    "automatic-speech-recognition": SpeechOptions,
 }
 FORMATS: dict[str, tuple[str, ...]] = {
     "text-to-image": ("diffusers", "kohya", "peft"),
     "text-generation": ("peft",),
+    "automatic-speech-recognition": ("peft",),
+}
+# The sets of layers that ``lora.targets`` may name; each family resolves its own.
+TARGETS: dict[str, tuple[str, ...]] = {
+    "text-to-image": ("default", "attention", "all-linear"),
+    "text-generation": ("default", "attention", "all-linear"),
+    "automatic-speech-recognition": ("default", "attention", "decoder-linear", "encoder", "all-linear"),
 }
 
 

@@ -28,6 +28,7 @@ _PATTERN_FIXES = {
     ),
     "^[0-9a-f]{64}$": "give 64 lowercase hex digits, as `sha256sum` or an earlier run's manifest shows them",
     "^[A-Za-z0-9_][A-Za-z0-9_.]{0,254}$": "give a module's name, e.g. q_proj",
+    "^[a-z]{2,3}$": "give the code of a language, e.g. en",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "give a day as YYYY-MM-DD, e.g. 2027-01-01",
 }
 _SECRET_FIX = "take it out: credentials come from the environment (AWS_ACCESS_KEY_ID, HF_TOKEN), never from a job"

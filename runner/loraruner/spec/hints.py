@@ -61,6 +61,28 @@ FOREIGN: dict[str, str] = {
     "cutoff_len": "options.max_length",
     "max_seq_length": "options.max_length",
     "image_size": "options.resolution",
+    "task": "options.whisper_task",
+    "generation_max_length": "options.max_new_tokens",
+    "label_smoothing_factor": "options.label_smoothing",
+    "apply_spec_augment": "options.spec_augment",
+    "eval_steps": "evaluation.every_steps",
+    "load_best_model_at_end": "evaluation.select",
+}
+
+# What people call a task -> its name.
+TASK_WORDS: dict[str, str] = {
+    "image": "text-to-image",
+    "stable-diffusion": "text-to-image",
+    "causal-lm": "text-generation",
+    "llm": "text-generation",
+    "text": "text-generation",
+    "asr": "automatic-speech-recognition",
+    "speech": "automatic-speech-recognition",
+    "speech-recognition": "automatic-speech-recognition",
+    "speech-to-text": "automatic-speech-recognition",
+    "stt": "automatic-speech-recognition",
+    "transcription": "automatic-speech-recognition",
+    "whisper": "automatic-speech-recognition",
 }
 
 
@@ -91,10 +113,14 @@ def other_task(parent: Sequence[str | int], key: str, task: str | None) -> str |
 
 
 def for_value(value: object, choices: Sequence[object]) -> str | None:
-    """The allowed string nearest to ``value``, or None."""
+    """The allowed string that ``value`` stands for, begins or comes near, or None."""
     if not isinstance(value, str) or len(value) > LONGEST_KEY:
         return None
-    near = difflib.get_close_matches(value.lower(), [c for c in choices if isinstance(c, str)], n=1, cutoff=0.6)
+    word, texts = value.lower(), [choice for choice in choices if isinstance(choice, str)]
+    if TASK_WORDS.get(word) in texts:
+        return TASK_WORDS[word]
+    begun = [text for text in texts if word and text.startswith(word)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word, texts, n=1, cutoff=0.6)
     return near[0] if near else None
 
 

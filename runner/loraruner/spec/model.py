@@ -7,7 +7,7 @@ After ``spec.load`` nobody checks a field again.
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("text-to-image", "text-generation")
+TASKS = ("text-to-image", "text-generation", "automatic-speech-recognition")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,19 @@ class TextOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpeechOptions:
+    """Options of ``automatic-speech-recognition``. One encoder frame is 20 ms."""
+
+    language: str | None = None
+    whisper_task: str = "transcribe"
+    long_clips: str = "split"
+    encoder_frames: int = 1500
+    max_new_tokens: int = 224
+    label_smoothing: float = 0.0
+    spec_augment: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The held-out measurement, before and after and every ``every_steps`` (0: only before and after)."""
 
@@ -84,6 +97,7 @@ class Evaluation:
     uri: str | None = None
     general_uri: str | None = None
     every_steps: int = 0
+    select: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +139,7 @@ class Spec:
     output: Output
     lora: Lora = field(default_factory=Lora)
     training: Training = field(default_factory=Training)
-    options: ImageOptions | TextOptions = field(default_factory=ImageOptions)
+    options: ImageOptions | TextOptions | SpeechOptions = field(default_factory=ImageOptions)
     evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     sampling: Sampling = field(default_factory=Sampling)

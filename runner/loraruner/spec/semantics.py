@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from loraruner.spec import addresses, credentials, hints
-from loraruner.spec.build import FORMATS
+from loraruner.spec.build import FORMATS, TARGETS
 from loraruner.spec.faults import HIDDEN, Fault, pointer, shorten
 from loraruner.spec.model import Lora, Training
 
 T = TypeVar("T")
 # NAME.safetensors (kohya) must not be the file of another format.
 FILE_STEMS = ("adapter_model", "pytorch_lora_weights")
+SPEECH = "automatic-speech-recognition"
 Document = Mapping[str, Any]
-
-NAMED_TARGETS = ("default", "attention", "all-linear")
 
 
 def faults(document: Document) -> Iterator[Fault]:
@@ -28,7 +27,7 @@ def faults(document: Document) -> Iterator[Fault]:
 
 def warnings(document: Document) -> tuple[str, ...]:
     """What is allowed but seldom wise, one sentence each, of a document without faults."""
-    return tuple(_unstable(document)) + tuple(_idle_evaluation(document))
+    return tuple(warning for check in _WARNINGS for warning in check(document))
 
 
 def _at(document: Document, path: str) -> Any:
@@ -117,12 +116,15 @@ def _formats(document: Document) -> Iterator[Fault]:
 
 
 def _targets(document: Document) -> Iterator[Fault]:
-    name = _get(document, "lora.targets", str)
-    if name is not None and name not in NAMED_TARGETS:
-        meant = hints.for_value(name, NAMED_TARGETS)
-        fix = f"give {', '.join(NAMED_TARGETS)} or a list of module names"
+    task, name = _get(document, "task", str), _get(document, "lora.targets", str)
+    every = tuple(dict.fromkeys(word for words in TARGETS.values() for word in words))
+    known = TARGETS.get(task or "", every)
+    if name is not None and name not in known:
+        meant = hints.for_value(name, known)
+        fix = f"give {', '.join(known)} or a list of module names"
         fix = f"did you mean {shorten(meant)}? {fix}" if meant else fix
-        yield Fault("$.lora.targets", shorten(name), "names no set of layers", fix)
+        of_task = f" of {task}" if name in every else ""
+        yield Fault("$.lora.targets", shorten(name), f"names no set of layers{of_task}", fix)
 
 
 def _metadata(document: Document) -> Iterator[Fault]:
@@ -143,8 +145,16 @@ def _evaluation(document: Document) -> Iterator[Fault]:
     general = _get(document, "evaluation.general_uri", str)
     if uri is not None and _number(document, "evaluation.fraction"):
         yield Fault("$.evaluation.uri", shorten(uri), "is given beside fraction", "remove one of the two")
-    if general is not None and document.get("task") == "text-to-image":
-        yield Fault("$.evaluation.general_uri", shorten(general), "has no meaning for text-to-image", "remove it")
+    task = _get(document, "task", str)
+    if general is not None and task in FORMATS and task != "text-generation":
+        yield Fault("$.evaluation.general_uri", shorten(general), f"has no meaning for {task}", "remove it")
+
+
+def _prompts(document: Document) -> Iterator[Fault]:
+    prompts = _get(document, "sampling.prompts", list)
+    if prompts and document.get("task") == SPEECH:
+        fix = "remove it: the held-out clips are tried (evaluation.fraction or evaluation.uri)"
+        yield Fault("$.sampling.prompts", shorten(prompts), f"has no meaning for {SPEECH}", fix)
 
 
 def _expiry(document: Document) -> Iterator[Fault]:
@@ -199,13 +209,42 @@ def _unstable(document: Document) -> Iterator[str]:
         )
 
 
+def _holds_out(document: Document) -> bool:
+    return bool(_number(document, "evaluation.fraction") or _get(document, "evaluation.uri", str))
+
+
 def _idle_evaluation(document: Document) -> Iterator[str]:
-    held_out = _number(document, "evaluation.fraction") or _get(document, "evaluation.uri", str)
-    every = _number(document, "evaluation.every_steps")
+    every, held_out = _number(document, "evaluation.every_steps"), _holds_out(document)
+    best = _get(document, "evaluation.select", str) == "best"
     if every and not held_out:
         yield (
             f"$.evaluation.every_steps: {int(every)} measures nothing, as no sample is held out; "
             "give evaluation.fraction or evaluation.uri"
+        )
+    if best and not held_out:
+        yield (
+            "$.evaluation.select: nothing tells which weights are best, as no sample is held out: those of the last "
+            "step are published; give evaluation.fraction or evaluation.uri"
+        )
+    elif best and not every:
+        yield (
+            "$.evaluation.select: only the last step is measured, so it is the best; give evaluation.every_steps to "
+            "measure others"
+        )
+
+
+def _speech(document: Document) -> Iterator[str]:
+    if document.get("task") != SPEECH:
+        return
+    if not _holds_out(document):
+        yield (
+            "$.evaluation.fraction: no clip is held out, so no word error rate is measured and nothing is tried; give "
+            "evaluation.fraction or evaluation.uri"
+        )
+    if _get(document, "options.spec_augment", bool):
+        yield (
+            "$.options.spec_augment: the cache of encoder states is not used, as every step hears other masks; expect "
+            "steps that take several times as long"
         )
 
 
@@ -219,7 +258,9 @@ _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _targets,
     _metadata,
     _evaluation,
+    _prompts,
     _expiry,
     _resume,
     _addresses,
 )
+_WARNINGS: tuple[Callable[[Document], Iterator[str]], ...] = (_unstable, _idle_evaluation, _speech)

@@ -103,6 +103,7 @@ def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settin
     foreign = fetch_foreign(open_store(resume, settings), attempt.workspace.checkpoints / "foreign")
     if {key: foreign.state.get(key) for key in attempt.identity} != attempt.identity:
         _LOG.warning("resume not exact: %s was made by another job, on other inputs or threads", resume)
+        return foreign.without_best()
     return foreign
 
 

@@ -18,6 +18,7 @@ from loraruner.training.flat import clip, flatten
 from loraruner.training.metrics import Metrics
 from loraruner.training.optim import build_optimizer, learning_rate
 from loraruner.training.order import Windows
+from loraruner.training.selection import beats, keeps_best
 from loraruner.training.signals import StopSignal
 from loraruner.training.state import LOSS_WINDOW, Live, Progress, Snapshot, seed_everything
 from loraruner.training.uploader import Uploader
@@ -39,7 +40,7 @@ class Surroundings:
 
 
 class Loop:
-    """One attempt at training; ``run`` returns the progress after the last step."""
+    """One attempt at training; ``run`` returns the progress after the last step and leaves what is published."""
 
     def __init__(self, spec: Spec, trainable: Trainable, runtime: Runtime, around: Surroundings) -> None:
         self.spec = spec
@@ -80,6 +81,7 @@ class Loop:
                 self._save()
             self._drain()
         self.around.stop.check()
+        self._take_best()
         return progress
 
     def _drain(self) -> None:
@@ -197,11 +199,32 @@ class Loop:
                 raise Diverged(self._not_finite(f"held-out {name} after step {progress.step}", value))
         progress.evaluations.append({"step": progress.step, **measured})
         self.around.metrics.write(progress.step, dict(measured), group="evaluation")
+        _LOG.info("evaluation after step %d: %s", progress.step, ", ".join(f"{k} {v:.4f}" for k, v in measured.items()))
         if (loss := measured.get("loss")) is not None:
             best = progress.best_evaluation
             progress.best_evaluation = loss if best is None else min(loss, best)
-            self.around.emit(Evaluated(progress.step, loss))
-        _LOG.info("evaluation after step %d: %s", progress.step, ", ".join(f"{k} {v:.4f}" for k, v in measured.items()))
+            more = {name: value for name, value in measured.items() if name not in ("loss", "general_loss")}
+            self.around.emit(Evaluated(progress.step, loss, more))
+            self._keep_if_best()
+
+    def _keep_if_best(self) -> None:
+        """Keep the weights of the measurement just made when none since step 0 was better."""
+        progress, selected_by = self.live.progress, self.trainable.selected_by
+        if not progress.step or not keeps_best(self.spec, self.trainable):
+            return
+        found = progress.evaluations[-1]
+        if beats(found, progress.measured_at(progress.selected_step), selected_by):
+            self.live.keep_best()
+            _LOG.info("step %d is the best so far: %s %.4f", progress.step, selected_by, found[selected_by])
+
+    def _take_best(self) -> None:
+        """After the last checkpoint, which holds the live weights: from here on the module has those to publish."""
+        progress, selected_by = self.live.progress, self.trainable.selected_by
+        self.live.take_best()
+        best, last = progress.measured_at(progress.selected_step), progress.measured_at(progress.step)
+        if best and last and best is not last:
+            facts = (progress.selected_step, selected_by, best[selected_by], progress.step, last[selected_by])
+            _LOG.info("publishing the weights of step %d (%s %.4f), not of step %d (%.4f)", *facts)
 
     def _save_when_due(self) -> None:
         """By step multiples and by the clock; the clock adds checkpoints and changes nothing else."""

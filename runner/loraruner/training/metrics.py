@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-CHARTED = {"loss", "general_loss", "learning_rate", "grad_norm"}
+CHARTED = {"loss", "learning_rate", "grad_norm"}  # of a step; of a measurement all
 
 
 class Metrics:
@@ -20,7 +20,7 @@ class Metrics:
     def write(self, step: int, values: dict[str, Any], group: str = "train") -> None:
         """One record; ``group`` (``train`` | ``evaluation``) becomes the TensorBoard tag's first part."""
         self._file.write(json.dumps({"step": step, "group": group, **values}) + "\n")
-        for name in CHARTED & values.keys():
+        for name in values.keys() if group == "evaluation" else CHARTED & values.keys():
             self._events.add_scalar(f"{group}/{name}", values[name], step)
 
     def flush(self) -> None:

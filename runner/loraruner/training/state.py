@@ -2,7 +2,7 @@
 
 import random
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from loraruner.errors import IntegrityError
 
 LOSS_WINDOW = 10
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+BEST = "best."  # before the names of the best weights in the optimiser's file
 Scaler = torch.amp.GradScaler
 
 
@@ -30,6 +31,11 @@ class Progress:
     best_loss: float | None = None
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_evaluation: float | None = None
+    selected_step: int = 0  # of the best weights so far; 0 where none are kept. At the end: whose weights are published
+
+    def measured_at(self, step: int) -> dict[str, float] | None:
+        """The measurement after ``step`` steps, or None; step 0, before training, is never the best."""
+        return next((each for each in self.evaluations if each["step"] == step > 0), None)
 
     @property
     def first_loss(self) -> float | None:
@@ -44,12 +50,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A checkpoint in CPU memory: adapter and optimiser tensors, and the JSON state."""
+    """A checkpoint in CPU memory: adapter and optimiser tensors, and the JSON state.
+
+    ``optimizer`` also holds torch's random state and, where a measurement was the best so far, its weights.
+    """
 
     step: int
     adapter: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     state: dict[str, Any]
+
+    def without_best(self) -> "Snapshot":
+        """The same without a choice of the best: measurements on other samples don't compare."""
+        optimizer = {name: tensor for name, tensor in self.optimizer.items() if not name.startswith(BEST)}
+        progress = {**self.state["progress"], "selected_step": 0}
+        return replace(self, optimizer=optimizer, state={**self.state, "progress": progress})
 
 
 class Live:
@@ -60,7 +75,20 @@ class Live:
         self.optimizer = optimizer
         self.scaler = scaler
         self.progress = Progress()
+        self._best: dict[str, Tensor] = {}  # replaced, never changed: a snapshot that waits holds it too
         self._flat: nn.Parameter = optimizer.param_groups[0]["params"][0]
+
+    def keep_best(self) -> None:
+        """From now on the weights as they are are those to publish."""
+        self._best = lora_tensors(self.module)
+        self.progress.selected_step = self.progress.step
+
+    def take_best(self) -> None:
+        """Put the weights to publish into the module; no checkpoint may be made of it afterwards."""
+        if self._best:
+            load_lora_tensors(self.module, self._best)
+        else:
+            self.progress.selected_step = self.progress.step
 
     def snapshot(self, identity: dict[str, Any]) -> Snapshot:
         """Copy all state to CPU memory; ``identity`` (spec digest, fingerprint, runtime) is stored beside it."""
@@ -69,6 +97,7 @@ class Live:
             optimizer["rng.cuda"] = torch.cuda.get_rng_state()
         for moment, value in self.optimizer.state.get(self._flat, {}).items():
             optimizer[moment] = value.detach().to("cpu", copy=True)
+        optimizer |= {f"{BEST}{name}": tensor for name, tensor in self._best.items()}
         state = {
             **identity,
             "progress": asdict(self.progress),
@@ -91,6 +120,8 @@ class Live:
         }
         self.scaler.load_state_dict(snapshot.state["scaler"])
         self.progress = Progress(**snapshot.state["progress"])
+        kept = {name: tensor for name, tensor in snapshot.optimizer.items() if name.startswith(BEST)}
+        self._best = {name.removeprefix(BEST): tensor for name, tensor in kept.items()}
         version, words, gauss = snapshot.state["rng"]["python"]
         random.setstate((version, tuple(words), gauss))
         kind, keys, *rest = snapshot.state["rng"]["numpy"]

@@ -13,9 +13,10 @@ from loraruner.training.flat import flatten
 from loraruner.training.optim import build_optimizer
 from loraruner.training.order import Windows
 from loraruner.training.runtime import peak_memory
+from loraruner.training.selection import keeps_best
 
 TRIAL_STEPS = 3
-STATE_COPIES = 3  # a checkpoint holds the weights and AdamW's two moments, all fp32
+STATE_COPIES = 3  # a checkpoint holds the weights and AdamW's two moments, all fp32; often the best weights too
 
 
 @dataclass(frozen=True)
@@ -54,5 +55,5 @@ def measure(spec: Spec, trainable: Trainable) -> Cost:
         gpu_bytes=memory["gpu_bytes"],
         num_parameters=count,
         num_modules=sum(1 for _ in lora_layers(trainable.module)),
-        checkpoint_bytes=count * 4 * STATE_COPIES,
+        checkpoint_bytes=count * 4 * (STATE_COPIES + keeps_best(spec, trainable)),
     )
