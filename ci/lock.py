@@ -4,6 +4,7 @@
     docker/torch-cpu.lock  torch's CPU wheel (Linux x86_64, Python 3.11: the image)
     ci/dev.lock            what the extra ``dev`` needs beyond that
     ci/voice.lock          the package whose data file is the language model of the voice example
+    ci/speech.lock         the packages whose data files are the Whisper of the dialect example
 
 torch stands apart because its file differs by platform and accelerator: ``make setup`` takes the version in
 ``ci/torch.txt`` from whichever index the machine is given. Pins that are locked already stay;
@@ -24,7 +25,7 @@ TORCH = ROOT / "ci/torch.txt"
 CPU_LOCK = ROOT / "docker/cpu.lock"
 TORCH_LOCK = ROOT / "docker/torch-cpu.lock"
 DEV_LOCK = ROOT / "ci/dev.lock"
-VOICE_LOCK = ROOT / "ci/voice.lock"
+CARRIERS = {"voice": ROOT / "ci/voice.lock", "speech": ROOT / "ci/speech.lock"}
 
 HEADER = "# Made by `make lock` from {}: edit that, not this.\n"
 NOT_LOCKED = {"pip", "torch"}
@@ -32,7 +33,7 @@ ACCELERATOR = re.compile(r"(nvidia|cuda|triton|pytorch-triton)\b")
 
 
 def main() -> None:
-    """Write the four locks."""
+    """Write the five locks."""
     parser = argparse.ArgumentParser(description="Resolve setup.cfg into lock files.")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that setup.cfg allows")
     parser.add_argument("--torch-index-url", default="", help="index of torch's CPU wheels, if pip knows none")
@@ -47,7 +48,8 @@ def main() -> None:
     write_lock(DEV_LOCK, extra, "setup.cfg (extra dev, without what docker/cpu.lock has)")
     torch_flags = ["--extra-index-url", arguments.torch_index_url] if arguments.torch_index_url else []
     write_lock(TORCH_LOCK, {"torch": hashed_wheel(TORCH.read_text().split()[0], torch_flags)}, "ci/torch.txt")
-    write_lock(VOICE_LOCK, {"voice": hashed_wheel(voice_requirement(), [])}, "setup.cfg (extra voice)")
+    for name, lock in CARRIERS.items():
+        write_lock(lock, {each: hashed_wheel(each, []) for each in pinned(name)}, f"setup.cfg (extra {name})")
 
 
 def compile_lock(lock: Path, extras: list[str], constraints: list[Path], flags: list[str]) -> dict[str, str]:
@@ -97,11 +99,11 @@ def hashed_wheel(requirement: str, flags: list[str]) -> str:
     return f"{requirement} \\\n    --hash=sha256:{digest}\n"
 
 
-def voice_requirement() -> str:
-    """The pinned package of the extra ``voice``."""
+def pinned(extra: str) -> list[str]:
+    """The packages of an extra that names exact versions."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    return config["options.extras_require"]["voice"].strip()
+    return config["options.extras_require"][extra].split()
 
 
 def write_lock(path: Path, blocks: dict[str, str], source: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import structlog
+import torch
+from safetensors.torch import load_file
 
 from loraruner import pipeline, settings
 from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Preempted, SpecInvalid
@@ -119,6 +121,7 @@ def test_a_job_becomes_a_version(lab: Lab) -> None:
         "sbom.json",
     } <= there
     assert (result.version, result.steps, result.attempts, result.already_published) == ("1", STEPS, 1, False)
+    assert (result.selected_step, manifest["metrics"]["selected_step"], result.measures) == (STEPS, STEPS, {})
     assert (manifest["data"]["used"], manifest["data"]["held_out"]) == (3, 1)
     assert lab.run_file(result.run_id, "status.json")["state"] == "published"
     assert json.loads((lab.output / "latest.json").read_text())["version"] == "1"
@@ -134,6 +137,29 @@ def test_low_precision_is_published_too(lab: Lab, precision: str, dtype: str) ->
     assert [adapter["format"] for adapter in manifest["adapters"]] == ["diffusers", "kohya", "peft"]
     assert max(adapter["max_difference"] for adapter in manifest["adapters"]) < 1e-4
     assert manifest["resolved"]["precision"] == precision and not result.already_published
+
+
+def test_the_best_weights_are_published(lab: Lab) -> None:
+    """With ``select: best`` and wild strides the proven files and the manifest are those of step 2 of 3."""
+    overrides: dict[str, Any] = {
+        "evaluation__every_steps": 1,
+        "evaluation__select": "best",
+        "training__learning_rate": 0.5,
+        "training__lr_scheduler": "constant",
+        "lora__alpha": 64,
+    }
+    result = lab.train(**overrides)
+    folder = lab.output / "versions" / "1"
+    records = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    losses = {each["step"]: each["loss"] for each in records if each["group"] == "evaluation"}
+    metrics = json.loads((folder / "manifest.json").read_text())["metrics"]
+    assert min((1, 2, 3), key=lambda step: losses[step]) == 2 == result.selected_step == metrics["selected_step"]
+    assert metrics["evaluation_after"] == {"step": 2, "loss": losses[2]}
+    kept = load_file(lab.output / "runs" / result.run_id / "checkpoints/e0001-step-000003/optimizer.safetensors")
+    best = {name.removeprefix("best."): tensor for name, tensor in kept.items() if name.startswith("best.")}
+    exported = load_file(folder / "adapter_model.safetensors")
+    assert exported.keys() == {f"base_model.model.{name}" for name in best}
+    assert all(torch.equal(exported[f"base_model.model.{name}"], tensor) for name, tensor in best.items())
 
 
 def test_a_small_effect_is_an_effect(lab: Lab) -> None:

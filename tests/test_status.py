@@ -47,6 +47,15 @@ def test_what_the_events_said(store: RecordingStore) -> None:
     }
 
 
+def test_measures_of_the_newest_evaluation(store: RecordingStore) -> None:
+    """Error rates stand in the status beside the held-out loss, the newest in place of those before."""
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        board.see(Evaluated(0, 0.5, {"wer": 0.351, "cer": 0.2}))
+        board.see(Evaluated(40, 0.4, {"wer": 0.1, "cer": 0.05}))
+    status = read(store)
+    assert (status["evaluation_loss"], status["measures"]) == (0.4, {"wer": 0.1, "cer": 0.05})
+
+
 def test_a_change_of_stage_is_written_at_once(store: RecordingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first state and each new stage do not wait for the heartbeat."""
     monkeypatch.setattr("loraruner.status.HEARTBEAT_S", 3600.0)

@@ -1,56 +1,16 @@
 """Runs that are stopped in every stage, twice, or at the worst moment: nothing is lost, nothing is half visible."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.user import ROOT, Told, assert_nothing_visible, assert_refused, write_job
+from tests.support.attempts import Attempts
+from tests.support.user import Told, assert_nothing_visible, assert_refused, write_job
 
 STAGES = ("fetch", "samples", "prepare", "export", "sample", "report", "publish")
 QUICK = ("sampling.prompts=[]", "training.max_steps=3", 'output.formats=["peft"]')
-
-
-class Attempts:
-    """Attempts at one job in processes of their own, each with an empty workspace and cache."""
-
-    def __init__(self, job: Path, *overrides: str) -> None:
-        self.job, self.folder, self.count = job, job.parent, 0
-        self.settings = [part for each in overrides for part in ("--set", each)]
-
-    def run(self, moment: str = "never", *overrides: str) -> Told:
-        """One attempt to which something happens at ``moment`` (``tests.support.stopped_run``)."""
-        self.count += 1
-        scratch = self.folder / f"attempt-{self.count}"
-        places = {"LORARUNER_CACHE": str(scratch / "cache"), "LORARUNER_WORKDIR": str(scratch / "work")}
-        settings = [*self.settings, *(part for each in overrides for part in ("--set", each))]
-        command = [sys.executable, "-m", "tests.support.stopped_run", moment, "train", str(self.job), *settings]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **places}, capture_output=True, text=True, timeout=300
-        )
-        return Told(done.returncode, done.stdout, done.stderr)
-
-    @property
-    def output(self) -> Path:
-        """What is published as ``tiny``."""
-        return self.folder / "out" / "tiny"
-
-    def manifest(self, version: str = "1") -> dict[str, object]:
-        document: dict[str, object] = json.loads((self.output / "versions" / version / "manifest.json").read_text())
-        return document
-
-    def tensors(self) -> dict[str, bytes]:
-        """What stands after the header of each file of weights of version 1."""
-        files = {path.name: path.read_bytes() for path in self.output.glob("versions/1/*.safetensors")}
-        return {name: data[8 + int.from_bytes(data[:8], "little") :] for name, data in files.items()}
-
-    def latest(self) -> str:
-        """The version that ``latest.json`` names."""
-        return str(json.loads((self.output / "latest.json").read_text())["version"])
 
 
 def new(tmp_path: Path, base: Path, *overrides: str, name: str = "job") -> Attempts:

@@ -1,5 +1,6 @@
 """The locks are complete, hashed, free of addresses, and what is installed here."""
 
+import configparser
 import re
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -9,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("docker/cpu.lock", "docker/torch-cpu.lock", "ci/dev.lock", "ci/voice.lock")
+LOCKS = ("docker/cpu.lock", "docker/torch-cpu.lock", "ci/dev.lock", "ci/voice.lock", "ci/speech.lock")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -51,6 +52,15 @@ def test_development_lock_is_complete() -> None:
     """ci/dev.lock holds the rest of loraruner[s3,train,dev]; pip itself comes with the environment."""
     needed = closure(Requirement("loraruner[dev]")) - {*pins("docker/cpu.lock"), "pip"}
     assert needed == set(pins("ci/dev.lock"))
+
+
+@pytest.mark.parametrize("extra", ["voice", "speech"])
+def test_packages_of_models_are_locked(extra: str) -> None:
+    """The lock of an example's model holds the exact versions of its extra."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    locked = [f"{name}=={pinned}" for name, pinned in pins(f"ci/{extra}.lock").items()]
+    assert locked == config["options.extras_require"][extra].split()
 
 
 def test_locks_share_no_package() -> None:

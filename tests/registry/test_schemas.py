@@ -50,6 +50,24 @@ def test_manifest_without_evaluation() -> None:
     validate_manifest({**document, "version": "1-0123456789ab", "files": [entry]})
 
 
+def test_manifest_names_the_published_step() -> None:
+    """The measurement after training is that of the weights that are published, not that of the last step."""
+    metrics = published.document("automatic-speech-recognition")["metrics"]
+    assert (metrics["selected_step"], metrics["evaluation_after"]["step"]) == (240, 240)
+    assert (metrics["evaluation_before"]["wer"], metrics["evaluation_after"]["wer"]) == (0.351, 0.062)
+    assert metrics["trials"][0]["reference"] == "Open the seacock."
+    assert published.document()["metrics"]["selected_step"] == 350
+
+
+def test_manifest_without_a_selected_step() -> None:
+    """A version from before steps were selected is still valid: versions never change."""
+    document = published.document()
+    del document["metrics"]["selected_step"]
+    for trial in document["metrics"]["trials"]:
+        del trial["reference"]
+    validate_manifest({**document, "files": [{"name": "README.md", "size": 3, "sha256": published.DIGEST}]})
+
+
 def test_status_of_a_run(tmp_path: Path) -> None:
     """Every ``status.json`` of a run is valid, from the first heartbeat to its end."""
     store = open_store(str(tmp_path), published.settings(tmp_path))
@@ -58,7 +76,7 @@ def test_status_of_a_run(tmp_path: Path) -> None:
     with board:
         written.append(seen(board, tmp_path))
         board.see(StageStarted("train"))
-        board.see(Evaluated(0, 0.19))
+        board.see(Evaluated(0, 0.19, {"wer": 0.351}))
         board.see(StepDone(1, 350, 0, 0.21, 2e-3, 0.25))
         written.append(seen(board, tmp_path))
         failure = {"state": "failed", "exit_code": int(ExitCode.TEMPFAIL), "exit_name": "TEMPFAIL", "reason": "away"}

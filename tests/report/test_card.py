@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from loraruner.report import write_report
 from loraruner.report.card import model_card, plain
-from tests.support import published
+from tests.support import heard_clips, published
 
 HOSTILE = '"\n---\n# [x](http://evil.example) ![i](//e) <b>`|`\u2028\u202e\\ @all www.evil.example'
 
@@ -46,6 +46,27 @@ def test_hub_base_and_known_license() -> None:
     matter = front_matter(text)
     assert (matter["base_model"], matter["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
     assert "AutoModelForCausalLM.from_pretrained(base, revision='main')" in text
+
+
+def test_speech_card() -> None:
+    """A speech card names task, library and language for catalogues, and for people what is heard now."""
+    text = model_card(heard_clips.document(language="no"))
+    matter = front_matter(text)
+    assert (matter["pipeline_tag"], matter["library_name"]) == ("automatic-speech-recognition", "peft")
+    assert matter["language"] == ["no"]
+    assert "language" not in front_matter(model_card(heard_clips.document(language=None)))
+    for told in (
+        "trained on 180 clips from",
+        "for 120 steps on top of",
+        "The weights of step 80 measured best and are published.",
+        "| word error rate, normalised, on held-out clips | 35.1 % → 6.2 % |",
+        "| character error rate, raw, on held-out clips | 16.0 % → 3.4 % |",
+        "| loss on held-out clips | 2.31 → 0.221 |",
+        "loraruner infer s3://loras/clock-shop/versions/1 clip.wav",
+        "WhisperForConditionalGeneration",
+        "loraruner adapter merge s3://loras/clock-shop/versions/1 --output merged",
+    ):
+        assert told in text
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from loraruner.adapters.compare import low_rank_deltas
-from loraruner.adapters.delta import Delta
+from loraruner.adapters.delta import Delta, delta_of
 from loraruner.adapters.header import sort_header
+from loraruner.adapters.inject import ADAPTER, lora_layers
 from loraruner.errors import IntegrityError
 from loraruner.files import write_bytes
 from loraruner.spec.addresses import HUB_REPOSITORY
@@ -35,6 +36,7 @@ class PeftFacts(TypedDict):
     base_uri: str
     base_digest: str
     task_type: str | None  # "CAUSAL_LM" for text; None where PEFT has no word for it
+    auto_mapping: NotRequired[Mapping[str, str]]  # the base's class and module, where task_type is None
     notes: NotRequired[Mapping[str, str]]  # more metadata of the safetensors header
 
 
@@ -60,10 +62,22 @@ def read_peft_deltas(folder: Path, *, prefix: str = PREFIX) -> dict[str, Delta]:
     return low_rank_deltas(named, config["lora_alpha"] / config["r"], name=WEIGHTS_NAME)
 
 
+def applied_deltas(module: nn.Module) -> dict[str, Delta]:
+    """Weight changes that the layers loaded into ``module`` apply, with the scale that PEFT gave each of them.
+
+    PEFT only warns about keys that it did not find or did not use; this is what the model really computes.
+    """
+    return {
+        path: delta_of(layer.lora_B[ADAPTER].weight, layer.lora_A[ADAPTER].weight, layer.scaling[ADAPTER])
+        for path, layer in lora_layers(module)
+    }
+
+
 def _config(facts: PeftFacts) -> dict[str, Any]:
     name, revision = _hub_name(facts["base_uri"])
     alpha = facts["alpha"]
-    return {
+    mapping = {"auto_mapping": dict(facts["auto_mapping"])} if "auto_mapping" in facts else {}
+    return mapping | {
         "alpha_pattern": {},
         "base_model_name_or_path": name,
         "bias": "none",

@@ -37,11 +37,11 @@ COMMANDS: dict[str, Lazy] = {
     "schema": Lazy("loraruner.cli.schema:schema", "Print the JSON Schema of a job."),
     "validate": Lazy("loraruner.cli.validate:validate", "Check a job and name every fault with its fix."),
     "plan": Lazy("loraruner.cli.plan:plan", "Say what a job would do and need, and train nothing."),
-    "infer": Lazy("loraruner.cli.infer:infer", "Try prompts on a published version, with and without it."),
+    "infer": Lazy("loraruner.cli.infer:infer", "Try a version on prompts or recordings, with and without it."),
     "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
     "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
     "registry": Lazy("loraruner.cli.registry:registry", "See what has been published."),
-    "adapter": Lazy("loraruner.cli.adapter:adapter", "Verify a published adapter."),
+    "adapter": Lazy("loraruner.cli.adapter:adapter", "Verify a published adapter, or merge it into its base."),
 }
 
 

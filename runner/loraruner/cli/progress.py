@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from loraruner.events import Emit, Event, StageStarted, StepDone
+from loraruner.events import Emit, Evaluated, Event, StageStarted, StepDone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,16 +42,29 @@ def watched(live: bool) -> Iterator[Emit]:
         transient=True,
     )
     line = progress.add_task("start", total=None, facts="")
+    measured = ""
 
     def emit(event: Event) -> None:
+        nonlocal measured
         if isinstance(event, StageStarted):
             progress.update(line, description=event.stage, total=None, completed=0, facts="")
+        elif isinstance(event, Evaluated):
+            measured = _held_out(event)
         elif isinstance(event, StepDone):
-            facts = f"loss {event.loss:.4f}  {1 / event.step_s:.1f} steps/s  {_memory_gb():.1f} GB"
-            progress.update(line, total=event.total_steps, completed=event.step, facts=facts)
+            progress.update(line, total=event.total_steps, completed=event.step, facts=_figures(event) + measured)
 
     with progress:
         yield emit
+
+
+def _figures(event: StepDone) -> str:
+    return f"loss {event.loss:.4f}  {1 / event.step_s:.1f} steps/s  {_memory_gb():.1f} GB"
+
+
+def _held_out(event: Evaluated) -> str:
+    """The first of what was measured beside the loss, else the loss."""
+    name, value = next(iter(event.measures.items()), ("held-out loss", event.loss))
+    return f"  {name} {value:.4f}"
 
 
 def _stderr_console() -> Console:

@@ -43,7 +43,7 @@ def show(uri: str, format: str | None) -> None:
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     """A row that fits a terminal of 80 columns."""
-    from loraruner.report.figures import change, number
+    from loraruner.report.figures import number
 
     return {
         "name": row["name"],
@@ -51,8 +51,18 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "created": row["created"][:10],
         "steps": row["steps"],
         "loss": number(row["last_loss"]),
-        "held-out loss": change(row["evaluation_before"], row["evaluation_after"]),
+        "held out": _held_out(row),
     }
+
+
+def _held_out(row: dict[str, Any]) -> str:
+    """The word error rate of speech, else the held-out loss."""
+    from loraruner.report.figures import change, percent_change
+
+    if row["wer_after"] is not None:
+        return f"wer {percent_change(row['wer_before'], row['wer_after'])}"
+    loss = change(row["evaluation_before"], row["evaluation_after"])
+    return f"loss {loss}" if row["evaluation_after"] is not None else loss
 
 
 def _summary(version: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +79,18 @@ def _summary(version: dict[str, Any]) -> dict[str, Any]:
         "steps": version["steps"],
         "loss": change(metrics["first_loss"], metrics["last_loss"]),
         "held-out loss": change(before.get("loss"), after.get("loss")),
+        **_word_errors(metrics["samples"]),
         "training time": duration(version["seconds"]["training"]),
         "labels": [f"{name}: {value}" for name, value in version["labels"].items() if value],
         "adapters": version["adapters"],
         "files": [{"name": entry["name"], "size": size(entry["size"])} for entry in version["files"]],
     }
+
+
+def _word_errors(measures: dict[str, float]) -> dict[str, str]:
+    """The line on the word error rate, where it was measured."""
+    from loraruner.report.figures import percent_change
+
+    if "wer.after" not in measures:
+        return {}
+    return {"word error rate": percent_change(measures.get("wer.before"), measures["wer.after"])}

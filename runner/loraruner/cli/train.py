@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 import click
@@ -56,11 +57,19 @@ def _brief(result: RunResult) -> dict[str, str | int]:
         "version": f"{result.name} {result.version}{' (published before)' if result.already_published else ''}",
         "training loss": _from_to(result.first_loss, result.last_loss),
         "held-out loss": _from_to(*held_out),
+        **_measured(result.measures),
         "steps": result.steps,
+        **({"weights of step": result.selected_step} if result.selected_step != result.steps else {}),
         "attempts": result.attempts,
         "folder": result.uri,
         "look at": f"{result.uri}report.html",
     }
+
+
+def _measured(measures: Mapping[str, float]) -> dict[str, str]:
+    """Each pair ``NAME.before`` and ``NAME.after`` on one line."""
+    names = [name.removesuffix(".after") for name in measures if name.endswith(".after")]
+    return {name: _from_to(measures.get(f"{name}.before"), measures[f"{name}.after"]) for name in names}
 
 
 def _from_to(before: float | None, after: float | None) -> str:

@@ -7,6 +7,7 @@ from loraruner.families.base import Family
 MODULES = {
     "text-to-image": "loraruner.families.diffusion",
     "text-generation": "loraruner.families.causal_lm",
+    "automatic-speech-recognition": "loraruner.families.speech",
 }
 
 

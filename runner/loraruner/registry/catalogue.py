@@ -78,6 +78,8 @@ def _row(ref: VersionRef, *, is_latest: bool) -> dict[str, Any]:
         "last_loss": metrics["last_loss"],
         "evaluation_before": (metrics["evaluation_before"] or {}).get("loss"),
         "evaluation_after": (metrics["evaluation_after"] or {}).get("loss"),
+        "wer_before": metrics["samples"].get("wer.before"),
+        "wer_after": metrics["samples"].get("wer.after"),
         "size_bytes": _size(manifest["files"]),
         "uri": ref.uri,
     }

@@ -12,9 +12,9 @@ __all__ = ["write_report"]
 
 
 def write_report(folder: Path, document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``report.html`` and ``README.md`` into the version folder; its ``samples/`` hold the pictures.
+    """Write ``report.html`` and ``README.md`` into the version folder, which holds the weights and ``samples/``.
 
     ``document``: the manifest without ``version`` and ``files``; ``metrics``: records of ``metrics.jsonl``.
     """
     write_bytes(folder / PAGE_NAME, report_page(folder, document, metrics).encode())
-    write_bytes(folder / CARD_NAME, model_card(document).encode())
+    write_bytes(folder / CARD_NAME, model_card(document, folder).encode())

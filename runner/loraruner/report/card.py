@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from loraruner.report.figures import change, number
+from loraruner.report.figures import change, number, percent_change
 from loraruner.report.markup import visible
-from loraruner.report.usage import hub_id, recipes
+from loraruner.report.measures import NAMES, SPEECH, measured, noun, published_step
+from loraruner.report.recipe import hub_id
+from loraruner.report.usage import recipes
 
 CARD_NAME = "README.md"
-LIBRARY = {"text-to-image": "diffusers", "text-generation": "peft"}
+LIBRARY = {"text-to-image": "diffusers", "text-generation": "peft", SPEECH: "peft"}
 # Licences that catalogues know by this name; any other is "other" with its name beside it.
 KNOWN_LICENSES = (
     "apache-2.0",
@@ -29,8 +32,11 @@ MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|~&$#!@]|(?<=[a-z0-9]):(?=//)|(?<=www)\.",
 Document = Mapping[str, Any]
 
 
-def model_card(document: Document) -> str:
-    """The card as Markdown. Names, labels and prompts are text in it: no link, picture or markup."""
+def model_card(document: Document, folder: Path | None = None) -> str:
+    """The card as Markdown. Names, labels and prompts are text in it: no link, picture or markup.
+
+    ``folder`` holds the adapter's files (see ``usage.recipes``).
+    """
     parts = (
         "---",
         *_front_matter(document),
@@ -45,7 +51,7 @@ def model_card(document: Document) -> str:
         "See `report.html` for samples, curves and the proof of each file; `manifest.json` lists every file "
         "with its SHA-256.",
         "",
-        *_usage(document),
+        *_usage(document, folder),
         *_labels(document),
     )
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -74,6 +80,9 @@ def _front_matter(document: Document) -> Iterator[str]:
     yield f"library_name: {LIBRARY[document['task']]}"
     yield "tags:"
     yield from (f"- {tag}" for tag in ("lora", "adapter", "loraruner", document["task"]))
+    if language := document["job"]["options"].get("language"):
+        yield "language:"
+        yield f"- {quoted(language)}"  # Norwegian is "no", which YAML would read as false
     if license_label := document["labels"].get("license"):
         known = license_label.lower() in KNOWN_LICENSES
         yield f"license: {license_label.lower() if known else 'other'}"
@@ -82,20 +91,24 @@ def _front_matter(document: Document) -> Iterator[str]:
 
 
 def _opening(document: Document) -> str:
-    lora = document["job"]["lora"]
+    lora, published = document["job"]["lora"], published_step(document)
+    chosen = "" if published is None else f" The weights of step {number(published)} measured best and are published."
     return (
-        f"A LoRA adapter for {document['task']}, trained on {number(document['data']['used'])} samples from "
+        f"A LoRA adapter for {document['task']}, trained on {number(document['data']['used'])} {noun(document)} from "
         f"{plain(document['data']['uri'])} for {number(document['steps'])} steps on top of "
-        f"{plain(document['base_model']['uri'])} (rank {lora['rank']}, alpha {lora['alpha']:g})."
+        f"{plain(document['base_model']['uri'])} (rank {lora['rank']}, alpha {lora['alpha']:g}).{chosen}"
     )
 
 
 def _figures(document: Document) -> Iterator[tuple[str, str]]:
     metrics = document["metrics"]
     before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
+    for key in ("wer", "wer_raw", "cer", "cer_raw"):
+        if rates := measured(document, key):
+            yield f"{NAMES[key]}, on held-out clips", percent_change(*rates)
     yield "training loss", change(metrics["first_loss"], metrics["last_loss"])
     if "loss" in after:
-        yield "loss on held-out samples", change(before.get("loss"), after["loss"])
+        yield f"loss on held-out {noun(document)}", change(before.get("loss"), after["loss"])
     if "general_loss" in after:
         yield "loss on general text", change(before.get("general_loss"), after["general_loss"])
     yield "run", plain(document["run_id"])
@@ -109,10 +122,10 @@ def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield from (f"| {name} | {value} |" for name, value in rows)
 
 
-def _usage(document: Document) -> Iterator[str]:
+def _usage(document: Document, folder: Path | None) -> Iterator[str]:
     """Recipes as code blocks; each line of code comes from us, strings in it are quoted on one line."""
     yield "## How to use it"
-    for recipe in recipes(document):
+    for recipe in recipes(document, folder):
         yield from ("", f"### {recipe.title}", "", f"```{recipe.language}", visible(recipe.code), "```")
 
 

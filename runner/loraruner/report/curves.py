@@ -8,7 +8,7 @@ from typing import Any
 from loraruner.report.markup import Html, joined, tag
 
 WIDTH, HEIGHT = 400, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 52, 10, 26, 40  # room for the numbers, and for what each axis tells
 MAX_POINTS = 300
 FEW_POINTS = 40  # a line through so few shows each
 TICKS = 5
@@ -18,28 +18,52 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """Points in order of x. ``style`` (a class of the style sheet): ``trend`` or ``raw``."""
+    """Points in order of x. ``style`` (a class of the style sheet): ``trend``, ``second`` or ``raw``."""
 
     name: str
     points: Sequence[Point]
-    style: str
+    style: str = "trend"
 
 
-def curves(metrics: Sequence[Mapping[str, Any]]) -> Html | None:
-    """Charts of the training loss, the losses on held-out and general samples, and the learning rate."""
+@dataclass(frozen=True)
+class Axes:
+    """``label`` tells what goes up; ``published``: the step whose weights are, when that is worth a line."""
+
+    label: str
+    from_zero: bool = False
+    published: int | None = None
+
+
+def curves(metrics: Sequence[Mapping[str, Any]], published: int | None = None) -> Html | None:
+    """Charts of the training loss, what was measured on held-out and general samples, and the learning rate.
+
+    ``published``: the step whose weights are published, where it is not the last; marked in what was measured.
+    """
     loss = _values(metrics, "train", "loss")
+    words, letters = (_percent(_values(metrics, "evaluation", rate)) for rate in ("wer", "cer"))
+    held_out, general = (_values(metrics, "evaluation", key) for key in ("loss", "general_loss"))
+    rate = _thinned(_values(metrics, "train", "learning_rate"))
+    axes = Axes("loss", published=published)
     charts = (
         _chart(
-            "Training loss",
-            Series("trend", _smooth(loss), "trend"),
-            behind=(Series("each step", _thinned(loss), "raw"),),
+            "Errors on held-out clips",
+            Axes("wrong, in %", from_zero=True, published=published),
+            Series("words", words),
+            Series("characters", letters, "second"),
         ),
-        _chart("Loss on held-out samples", Series("loss", _values(metrics, "evaluation", "loss"), "trend")),
-        _chart("Loss on general text", Series("loss", _values(metrics, "evaluation", "general_loss"), "trend")),
-        _chart("Learning rate", Series("rate", _thinned(_values(metrics, "train", "learning_rate")), "trend")),
+        _chart(
+            "Training loss", Axes("loss"), Series("trend", _smooth(loss)), Series("each step", _thinned(loss), "raw")
+        ),
+        _chart("Loss on held-out samples", axes, Series("loss", held_out)),
+        _chart("Loss on general text", axes, Series("loss", general)),
+        _chart("Learning rate", Axes("learning rate"), Series("rate", rate)),
     )
     shown = [chart for chart in charts if chart]
     return tag("div", *shown, class_="charts") if shown else None
+
+
+def _percent(points: Sequence[Point]) -> list[Point]:
+    return [(x, 100 * y) for x, y in points]
 
 
 def ticks(low: float, high: float, count: int = TICKS) -> list[float]:
@@ -94,17 +118,21 @@ class _Frame:
         return round(x, 1), round(y, 1)
 
 
-def _chart(title: str, main: Series, *, behind: Sequence[Series] = ()) -> Html | None:
+def _chart(title: str, axes: Axes, main: Series, *behind: Series) -> Html | None:
     """A figure with title, legend (of more than one series) and drawing; None without two steps."""
-    series = (*behind, main)
+    series = [each for each in (*behind, main) if each.points]
     if len({x for x, _ in main.points}) < 2:
         return None
     xs, ys = zip(*(point for each in series for point in each.points), strict=True)
-    frame = _Frame(min(xs), max(xs), *_bounds(ys))
-    legend = (tag("span", each.name, class_=f"key {each.style}") for each in series if behind)
+    frame = _Frame(min(xs), max(xs), *_bounds((*ys, 0.0) if axes.from_zero else ys))
+    published = axes.published if axes.published in xs else None
+    keys = [(each.name, each.style) for each in reversed(series)]
+    keys += [("published", "published")] * (published is not None)
+    legend = (tag("span", name, class_=f"key {style}") for name, style in keys if len(keys) > 1)
     drawing = tag(
         "svg",
-        *_axes(frame),
+        *_axes(frame, axes.label),
+        None if published is None else _published(frame, published),
         *(_drawn(each, frame) for each in series),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
@@ -125,8 +153,8 @@ def _bounds(values: Sequence[float]) -> Point:
     return low - room, high + room
 
 
-def _axes(frame: _Frame) -> Iterable[Html]:
-    """A line and a number for each tick; steps below, values to the left."""
+def _axes(frame: _Frame, label: str) -> Iterable[Html]:
+    """A line and a number for each tick; steps below, values to the left, and what both are."""
     for value in ticks(frame.low, frame.high):
         _, y = frame.place((frame.left, value))
         yield tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid")
@@ -134,7 +162,14 @@ def _axes(frame: _Frame) -> Iterable[Html]:
     for value in ticks(frame.left, frame.right):
         x, _ = frame.place((value, frame.low))
         anchor = "end" if x > WIDTH - RIGHT - 14 else "middle"
-        yield tag("text", f"{value:g}", x=x, y=HEIGHT - 8, text_anchor=anchor)
+        yield tag("text", f"{value:g}", x=x, y=HEIGHT - BOTTOM + 18, text_anchor=anchor)
+    yield tag("text", label, x=0, y=12, class_="axis")
+    yield tag("text", "step", x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis")
+
+
+def _published(frame: _Frame, step: int) -> Html:
+    x, _ = frame.place((step, frame.low))
+    return tag("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="published")
 
 
 def _drawn(series: Series, frame: _Frame) -> Html:

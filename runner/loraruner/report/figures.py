@@ -34,3 +34,13 @@ def size(num_bytes: float) -> str:
 def change(before: float | None, after: float | None) -> str:
     """``0.523 → 0.312``, three significant digits; a dash where nothing was measured."""
     return " → ".join("—" if value is None else f"{value:.3g}" for value in (before, after))
+
+
+def percent(value: float | None) -> str:
+    """A share as ``6.2 %``, one decimal place; a dash for None."""
+    return "—" if value is None else f"{100 * value:.1f} %"
+
+
+def percent_change(before: float | None, after: float | None) -> str:
+    """``35.1 % → 6.2 %``; a dash where nothing was measured."""
+    return f"{percent(before)} → {percent(after)}"

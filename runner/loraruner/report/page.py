@@ -7,6 +7,7 @@ from typing import Any
 from loraruner.report import sections
 from loraruner.report.curves import curves
 from loraruner.report.markup import Html, joined, section, tag
+from loraruner.report.measures import published_step
 from loraruner.report.style import STYLE
 from loraruner.report.trials import trials
 
@@ -15,8 +16,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def report_page(folder: Path, document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
-    """The page as text; sample pictures are read from ``folder/samples``."""
-    drawn = curves(metrics)
+    """The page as text; pictures are read from ``folder/samples``, how to prompt from the adapter's header."""
+    drawn = curves(metrics, published_step(document))
     body = tag(
         "main",
         sections.header(document),
@@ -24,7 +25,7 @@ def report_page(folder: Path, document: Mapping[str, Any], metrics: Sequence[Map
         trials(folder, document),
         section("Curves", drawn) if drawn else None,
         sections.data(document),
-        sections.usage(document),
+        sections.usage(document, folder),
         sections.verification(document),
         sections.labels(document),
         sections.environment(document),

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from loraruner.report.figures import change, duration, number, size
+from loraruner.report.figures import change, duration, number, percent_change, size
 from loraruner.report.markup import Html, facts, section, table, tag
+from loraruner.report.measures import measured, noun, published_step
 from loraruner.report.usage import recipes
 
 MAX_SKIPPED = 50
@@ -35,14 +37,21 @@ def key_figures(document: Document) -> Html:
 def _figures(document: Document) -> list[tuple[str, str]]:
     metrics, memory = document["metrics"], document["peak_memory"]
     before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
+    rates = [
+        (name, percent_change(*found))
+        for name, key in (("word error rate", "wer"), ("character error rate", "cer"))
+        if (found := measured(document, key))
+    ]
     losses = [
         (name, change(before.get(key), after.get(key)))
         for name, key in (("held-out loss", "loss"), ("general loss", "general_loss"))
         if key in after
     ]
+    published, steps = published_step(document), number(document["steps"])
     device = [("peak GPU memory", size(memory["gpu_bytes"]))] if memory["gpu_bytes"] else []
     return [
-        ("steps", f"{number(document['steps'])}"),
+        *rates,
+        ("steps", steps) if published is None else ("weights of step", f"{number(published)} of {steps}"),
         ("training loss", change(metrics["first_loss"], metrics["last_loss"])),
         *losses,
         ("training time", duration(document["seconds"]["training"])),
@@ -64,7 +73,7 @@ def data(document: Document) -> Html:
             {
                 "from": used["uri"],
                 "digest": used["digest"][:SHORT_DIGEST],
-                "trained on": f"{number(used['used'])} samples, each seen {_rounds(document)} times",
+                "trained on": f"{number(used['used'])} {noun(document)}, each seen {_rounds(document)} times",
                 "held out": number(used["held_out"]),
                 "skipped": number(len(skipped)),
             }
@@ -78,9 +87,10 @@ def _rounds(document: Document) -> str:
     return f"{document['samples_seen'] / max(1, document['data']['used']):.3g}"
 
 
-def usage(document: Document) -> Html:
-    """How to use the adapter."""
-    parts = [part for recipe in recipes(document) for part in (tag("h3", recipe.title), tag("pre", recipe.code))]
+def usage(document: Document, folder: Path) -> Html:
+    """How to use the adapter; ``folder`` holds its files."""
+    found = recipes(document, folder)
+    parts = [part for recipe in found for part in (tag("h3", recipe.title), tag("pre", recipe.code))]
     return section("How to use it", *parts)
 
 

@@ -1,4 +1,4 @@
-"""Before and after: pictures as data URIs, completions side by side, and what was measured on them."""
+"""Before and after: pictures as data URIs, completions side by side, clips, and what was measured on them."""
 
 import base64
 import struct
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loraruner.report.figures import number
-from loraruner.report.markup import Html, joined, section, table, tag
+from loraruner.report.clips import clips
+from loraruner.report.markup import Html, section, tag
+from loraruner.report.measures import SPEECH, measures
 
 SAMPLES_FOLDER = "samples"
 MAX_TRIALS = 24
@@ -19,6 +20,8 @@ SMALL_PIXELS = 200  # narrower pictures are shown enlarged, pixel by pixel
 def trials(folder: Path, document: Mapping[str, Any]) -> Html | None:
     """Samples without and with the adapter, and their measures; None when nothing was tried."""
     metrics = document["metrics"]
+    if document["task"] == SPEECH:
+        return clips(folder, document)
     if not metrics["trials"]:
         return None
     if document["task"] == "text-to-image":
@@ -33,7 +36,7 @@ def trials(folder: Path, document: Mapping[str, Any]) -> Html | None:
         tag("p", "The same prompts and seeds on the base model alone and with the exported adapter in it."),
         tag("div", *shown, class_=f"trials {kind}"),
         more,
-        _measures(document),
+        measures(document),
     )
 
 
@@ -70,31 +73,3 @@ def _texts(trial: Mapping[str, str]) -> Html:
         for when in ("before", "after")
     )
     return tag("article", tag("h3", trial["prompt"]), tag("div", *answers, class_="pair"))
-
-
-def _measures(document: Mapping[str, Any]) -> Html | None:
-    """Pairs ``NAME.before`` and ``NAME.after`` as one row, other numbers alone."""
-    measures: Mapping[str, float] = document["metrics"]["samples"]
-    names = dict.fromkeys(name.removesuffix(".before").removesuffix(".after") for name in measures)
-    if not names:
-        return None
-    rows = [
-        (_label(name, document), *(_found(measures, f"{name}.{when}") for when in ("before", "after")))
-        if name not in measures
-        else (_label(name, document), "—", number(measures[name]))
-        for name in names
-    ]
-    return joined((tag("h3", "Measured on these samples"), table(("measure", "before", "after"), rows, numbers=(1, 2))))
-
-
-def _found(measures: Mapping[str, float], name: str) -> str:
-    return number(measures.get(name))
-
-
-def _label(name: str, document: Mapping[str, Any]) -> str:
-    """``phrase.N`` is the share of answers that hold the job's N-th expected phrase."""
-    kind, _, place = name.partition(".")
-    phrases: Sequence[str] = document["job"]["options"].get("expect_phrases", ())
-    if kind == "phrase" and place.isdigit() and int(place) < len(phrases):
-        return f"share of answers with “{phrases[int(place)]}”"
-    return name

@@ -39,8 +39,10 @@ def generate(spec: Spec, base: Base, adapter: Path | None, request: Request, fol
     """Answers before and after, also in ``completions.json``; without ``adapter`` those after are empty.
 
     Measures ``phrase.N.before`` and ``phrase.N.after``: the share of answers that hold
-    ``options.expect_phrases[N]``.
+    ``options.expect_phrases[N]``. Without prompts there is nothing to try.
     """
+    if not request.prompts:
+        return Trials(())
     options = spec.options
     assert isinstance(options, TextOptions)  # the schema ties options to the task
     device = "cuda" if torch.cuda.is_available() else "cpu"

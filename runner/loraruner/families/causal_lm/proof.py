@@ -7,9 +7,8 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from loraruner.adapters.compare import compare_deltas, compare_outputs, low_rank_deltas
-from loraruner.adapters.delta import Delta, delta_of
-from loraruner.adapters.inject import ADAPTER, lora_layers, lora_tensors
-from loraruner.adapters.peft_folder import WEIGHTS_NAME, read_peft_deltas, write_peft
+from loraruner.adapters.inject import lora_tensors
+from loraruner.adapters.peft_folder import WEIGHTS_NAME, applied_deltas, read_peft_deltas, write_peft
 from loraruner.families.base import Artifact, Base
 from loraruner.families.causal_lm.open_base import load_model
 from loraruner.families.causal_lm.trainable import CausalTrainable
@@ -46,7 +45,7 @@ def verify(spec: Spec, base: Base, trainable: CausalTrainable, folder: Path) -> 
     fresh = load_model(base, device=runtime.device, dtype=runtime.dtype)
     untouched = _logits(fresh, probe)
     loaded = PeftModel.from_pretrained(fresh, str(folder), local_files_only=True).eval()
-    compare_deltas(expected, _deltas_in_use(loaded.get_base_model()), name=WEIGHTS_NAME)
+    compare_deltas(expected, applied_deltas(loaded.get_base_model()), name=WEIGHTS_NAME)
     difference = compare_outputs(
         _logits(module, probe),
         _logits(loaded, probe),
@@ -55,18 +54,6 @@ def verify(spec: Spec, base: Base, trainable: CausalTrainable, folder: Path) -> 
         dtype=getattr(torch, runtime.dtype),
     )
     return (Artifact(WEIGHTS_NAME, "peft", difference, num_modules),)
-
-
-def _deltas_in_use(module: nn.Module) -> dict[str, Delta]:
-    """Weight changes that the loaded layers apply, with the scale that PEFT gave each of them.
-
-    PEFT only warns about keys that it did not find or did not use; this is what the model really computes.
-    """
-    deltas = {}
-    for path, layer in lora_layers(module):
-        down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-        deltas[path] = delta_of(up, down, layer.scaling[ADAPTER])
-    return deltas
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """A causal LM with LoRA: rows of tokens in, the summed loss of the trained tokens out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from loraruner.adapters.inject import inject
 from loraruner.errors import SpecInvalid
 from loraruner.families.base import Base, BatchLoss, Draw, Prepared, Runtime
-from loraruner.families.causal_lm.batches import bucketed
+from loraruner.families.batches import bucketed
 from loraruner.families.causal_lm.cache import TokenRows, read_tokens
 from loraruner.families.causal_lm.open_base import load_model
 from loraruner.families.causal_lm.targets import resolve_targets, shortest_names
@@ -38,6 +38,7 @@ class CausalTrainable:
     """
 
     evaluation_repeats = 1
+    selected_by = "loss"
 
     def __init__(
         self,
@@ -82,6 +83,10 @@ class CausalTrainable:
             logits = self._logits(batch.ids, batch.places)  # (N, V)
         total = functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
         return BatchLoss(total, float(len(batch.targets)))
+
+    def measure(self, stopped: Callable[[], bool]) -> dict[str, float]:
+        """Nothing: the loss says it all."""
+        return {}
 
     def _logits(self, ids: Tensor, places: Tensor) -> Tensor:
         """Logits (N, V) at the flat positions ``places``.

@@ -17,8 +17,10 @@ def generate(spec: Spec, base: Base, adapter: tuple[Path, str] | None, request: 
     """Draw every prompt on the base and, with ``adapter`` (file, format), on the base with it.
 
     Writes ``before-NN.png``, ``after-NN.png`` and ``sheet.png`` into ``folder``; the seed of prompt N is
-    ``request.seed + N``.
+    ``request.seed + N``. Without prompts there is nothing to try.
     """
+    if not request.prompts:
+        return Trials(())
     import torch
 
     from loraruner.families.diffusion.export import attach
@@ -33,15 +35,12 @@ def generate(spec: Spec, base: Base, adapter: tuple[Path, str] | None, request: 
     if adapter:
         attach(pipeline.unet, *adapter)
         after = _draw_all(pipeline, spec, request, folder, "after")
-    files = [*before, *after]
-    if files:
-        _write_sheet(folder, request.prompts, [row for row in (before, after) if row])
-        files.append(SHEET_NAME)
+    _write_sheet(folder, request.prompts, [row for row in (before, after) if row])
     trials = [
         Trial(prompt=prompt, before=before[i], after=after[i] if after else "")
         for i, prompt in enumerate(request.prompts)
     ]
-    return Trials(trials=tuple(trials), files=tuple(files))
+    return Trials(trials=tuple(trials), files=(*before, *after, SHEET_NAME))
 
 
 def _draw_all(pipeline: Any, spec: Spec, request: Request, folder: Path, label: str) -> list[str]:

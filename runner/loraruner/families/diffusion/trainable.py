@@ -1,7 +1,7 @@
 """The diffusion training step on cached latents: noise, predict, compare (DDPM: 2006.11239; v: 2202.00512)."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ class DiffusionTrainable:
     """A UNet with LoRA and its cached samples."""
 
     num_general = 0
+    selected_by = "loss"
 
     def __init__(
         self, module: nn.Module, schedule: dict[str, Any], parts: dict[str, Part | None], runtime: Runtime
@@ -99,6 +100,10 @@ class DiffusionTrainable:
             predicted = self.module(batch.noisy, batch.timesteps, batch.text).sample  # (B, C, h, w)
         error = (predicted.float() - batch.target).square().flatten(1).mean(1)  # (B,)
         return BatchLoss(total=error.sum(), weight=float(len(error)))
+
+    def measure(self, stopped: Callable[[], bool]) -> dict[str, float]:
+        """Nothing: the loss says it all."""
+        return {}
 
     def collate(self, indices: Sequence[int], draw: Draw, part: str = "train") -> Noised:
         """Cached latents with fresh noise; every picture's noise and timestep depend on ``draw`` and its id alone."""

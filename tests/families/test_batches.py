@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraruner.families.causal_lm.batches import bucketed
+from loraruner.families.batches import bucketed
 
 
 @given(num_rows=st.integers(0, 300), batch_size=st.integers(1, 9), seed=st.integers(0, 99))

@@ -1,0 +1,55 @@
+"""Transcripts of long clips, divided among their pieces by what the base hears in each; heard once and cached."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loraruner.data.samples import Clip
+from loraruner.families.speech.divide import divide_transcript
+from loraruner.families.speech.encoder import States
+from loraruner.families.speech.items import Item
+from loraruner.families.speech.pieces import Listener, digest_of
+from loraruner.files import write_bytes
+
+HEARD_TOKENS = 224  # of one piece at most: a third more than fast speech fills in 30 s
+
+log = logging.getLogger(__name__)
+
+
+def divide(clip: Clip, untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any) -> tuple[str, ...]:
+    """The part of ``clip.transcript`` that is said in each of its pieces ``untold`` (items without labels), in order.
+
+    Raises BadValue when too little of the transcript is heard to tell. The base's own words are kept in ``folder``, in
+    a file named by all that shapes them, so that a second run needs no model.
+    """
+    return divide_transcript(clip.transcript, _heard(clip, untold, folder, listener, tokenizer))
+
+
+def _heard(clip: Clip, untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any) -> list[str]:
+    """What the base hears in each piece, from the cache where it is there and whole."""
+    told = (untold[0].language, untold[0].whisper_task)
+    path = folder / f"{digest_of('heard', clip.sha256, clip.pieces, *listener.key, *told, HEARD_TOKENS)}.json"
+    heard = _read(path, len(untold))
+    if heard is None:
+        from loraruner.families.speech.transcribe import transcribe
+
+        states = States(listener.model, listener.extractor, listener.frames)
+        heard = transcribe(listener.model, tokenizer, untold, states, max_new_tokens=HEARD_TOKENS)
+        write_bytes(path, json.dumps(heard, ensure_ascii=False).encode())
+    return heard
+
+
+def _read(path: Path, num_pieces: int) -> list[str] | None:
+    """The texts of a file, or None when it is missing or damaged."""
+    if not path.exists():
+        return None
+    try:
+        texts = json.loads(path.read_bytes())
+    except ValueError:
+        texts = None
+    if not isinstance(texts, list) or len(texts) != num_pieces or not all(isinstance(text, str) for text in texts):
+        log.warning("%s is damaged and is made anew", path)
+        return None
+    return texts
