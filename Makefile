@@ -69,7 +69,7 @@ demo-speech: $(SETUP) $(SPEECH) ## teach a real Whisper a voice that it hears ba
 	@$(BIN)/python examples/dialect/base.py
 	@echo "training examples/dialect/job.json: 180 clips in, word error rates before and after out"
 	@$(BIN)/loraruner train examples/dialect/job.json
-	@echo "report.html shows the worst clips; try it: loraruner infer out/loras/clock-shop-dialect examples/dialect/heldout/001.ogg"
+	@echo "report.html shows the worst clips; try it: $(BIN)/loraruner infer out/loras/clock-shop-dialect examples/dialect/heldout/017.ogg"
 
 test: $(SETUP) ## the fast tests (minutes)
 	$(BIN)/pytest -m "not slow and not gpu" -n $(WORKERS)

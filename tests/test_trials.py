@@ -13,6 +13,7 @@ from loraruner.trials import try_adapter
 from loraruner.workspace import Workspace, open_workspace
 
 BASE = Base(Path("/nowhere"), "0" * 64, "base")
+RATES = {"wer.before": 0.415, "wer.after": 0.0625, "clips": 3.0}
 PREPARED = Prepared({}, {"train": ("a.wav",), "evaluation": ("b.wav",)})
 
 
@@ -47,12 +48,13 @@ def test_every_family_gets_prompts_and_held_out_samples(
 ) -> None:
     """The family decides what of both it tries: it is asked once, with the exported files; its measures are logged."""
     caplog.set_level("INFO")
-    family = Trying(Trials((Trial("b.wav", "one", "two", reference="too"),), measures={"wer.after": 0.0625}))
+    family = Trying(Trials((Trial("b.wav", "one", "two", reference="too"),), measures=RATES))
     assert tried(family, task, workspace) is family.made
     request = Request(starter(task).sampling.prompts, 0, print, held_out=PREPARED)
     expected = {"base": BASE, "adapter": workspace.version, "request": request, "folder": workspace.samples}
     assert family.asked == expected
-    assert "wer.after: 0.062" in caplog.text and "no samples" not in caplog.text
+    assert "measured on the exported file: wer 0.415 -> 0.062, clips 3.000" in caplog.text
+    assert "no samples" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,6 @@ def prove_resume(job: Path, overrides: Sequence[str], *, num_steps: int, seed: i
     draw = random.Random(seed)
     kills = sorted(draw.sample(range(2, num_steps), 2))
     length = ["training.epochs=null", f"training.max_steps={num_steps}"]
-    length = ["training.epochs=null", f"training.max_steps={num_steps}"]
     fixed = [*overrides, *length, "checkpoint.every_steps=2", "checkpoint.resume=auto", "sampling.prompts=[]"]
     straight = _Runner(job, fixed, folder / "uninterrupted")
     straight.finish()

@@ -63,3 +63,16 @@ def test_the_live_line_has_the_newest_measurement(
         for event in (StageStarted("train"), measured, StepDone(41, 120, 0, 0.5, 1e-3, 0.5)):
             tell(event)
     assert told in capsys.readouterr().err
+
+
+def test_a_later_stage_starts_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After training the live line counts no steps any more."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with watched(True) as tell:
+        tell(StepDone(120, 120, 0, 0.5, 1e-3, 0.5))
+        tell(StageStarted("sample"))
+    last = capsys.readouterr().err.rpartition("sample")[2]
+    assert "/120" not in last

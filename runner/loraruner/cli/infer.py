@@ -69,7 +69,8 @@ def infer(
     clean = Redactor(()).text  # a model may say anything, control characters too
     for trial in result["trials"]:
         say(clean(f"{trial['prompt']}\n  without: {trial['before']}\n  with:    {trial['after']}"))
-    say(f"{len(result['files'])} files in {output}")
+    num_files = len(result["files"])
+    say(f"{num_files} file{'' if num_files == 1 else 's'} in {output}")
     if not is_table(format):  # the lines above are the table
         emit({"version": found.manifest["version"], **result}, format="json")
 

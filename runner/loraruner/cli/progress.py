@@ -45,9 +45,10 @@ def watched(live: bool) -> Iterator[Emit]:
     measured = ""
 
     def emit(event: Event) -> None:
-        nonlocal measured
+        nonlocal line, measured
         if isinstance(event, StageStarted):
-            progress.update(line, description=event.stage, total=None, completed=0, facts="")
+            progress.remove_task(line)  # a task that has a total keeps it
+            line = progress.add_task(event.stage, total=None, facts="")
         elif isinstance(event, Evaluated):
             measured = _held_out(event)
         elif isinstance(event, StepDone):

@@ -180,6 +180,8 @@ class Loop:
         if not due or any(each["step"] == step for each in self.live.progress.evaluations):
             return
         training = self.spec.training
+        if not step and self.trainable.num_evaluation:
+            _LOG.info("measuring %d held-out samples, as at each evaluation", self.trainable.num_evaluation)
         try:
             measured = evaluate(
                 self.trainable,

@@ -84,10 +84,10 @@ def _lines(items: Sequence[Item], before: Sequence[str], after: Sequence[str], t
     return lines
 
 
-def _badness(line: dict[str, Any]) -> tuple[int, float, str]:
-    """The most word errors after come first, then the highest share of wrong words, then the clip's name."""
+def _badness(line: dict[str, Any]) -> tuple[int, float, int, str]:
+    """The most word errors after come first, then the highest share of wrong words, then the most errors before."""
     errors = line["word_errors_after"]
-    return -errors, -errors / max(line["words"], 1), line["clip"]
+    return -errors, -errors / max(line["words"], 1), -line["word_errors_before"], line["clip"]
 
 
 def _try_recordings(spec: Spec, base: Base, adapter: Path | None, request: Request, folder: Path) -> Trials:
