@@ -58,6 +58,19 @@ def test_every_family_gets_prompts_and_held_out_samples(
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "warned"),
+    [(0.4, 0.1, False), (0.4, 0.4, True), (0.4, 1.5, True), (0.0, 0.1, True), (0, 0, False)],
+)
+def test_no_gain_is_a_warning(
+    workspace: Workspace, before: float, after: float, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An adapter that hears as badly as its base, or worse, is told of; a perfect one is not."""
+    made = Trials((Trial("b.wav", "one", "two"),), measures={"wer.before": before, "wer.after": after})
+    tried(Trying(made), "automatic-speech-recognition", workspace)
+    assert any("no better than the base" in record.message for record in caplog.records) == warned
+
+
+@pytest.mark.parametrize(
     ("task", "reason"),
     [
         ("text-to-image", "$.sampling.prompts is empty"),

@@ -15,7 +15,7 @@ from loraruner import plan as planning
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Emit, Event, StageStarted
 from loraruner.families import load_family
-from loraruner.families.base import Runtime, Samples, Trainable
+from loraruner.families.base import Runtime, Trainable
 from loraruner.files import disk_faults_named, require_folder, write_bytes
 from loraruner.report import write_report
 from loraruner.result import RunResult
@@ -89,16 +89,14 @@ def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
     family = load_family(spec.task)
     staged = stage.fetch(spec, _list_inputs(spec, settings), settings)
     opened = samples.open_samples(spec, staged, family, settings.cache)
-    from loraruner.training.runtime import resolve_runtime
+    from loraruner.training.runtime import apply_runtime, resolve_runtime
     from loraruner.training.trial import measure
 
     runtime = resolve_runtime(spec)
-    few = Samples(opened.samples.train[: planning.few_samples(spec, opened)])
-    started = time.monotonic()
-    prepared = family.prepare(spec, opened.base, few, settings.cache / "prepared", runtime)
-    prepare_s = time.monotonic() - started
-    cost = measure(spec, family.build(spec, opened.base, prepared, runtime))
-    return planning.describe(spec, opened, runtime, cost, (prepared, prepare_s))
+    apply_runtime(runtime)  # what is cached here must have the bytes that training would give it
+    few = planning.prepare_few(spec, opened, family, settings.cache / "prepared", runtime)
+    cost = measure(spec, family.build(spec, opened.base, few.prepared, runtime))
+    return planning.describe(spec, opened, runtime, cost, few)
 
 
 def check(spec: Spec, settings: Settings) -> None:

@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from loraruner.families.base import Prepared, Runtime
+from loraruner.data.samples import num_examples
+from loraruner.errors import DataInvalid
+from loraruner.families.base import Family, Prepared, Runtime, Samples
 from loraruner.spec import Spec, to_document
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loraruner.samples import Opened
     from loraruner.training.trial import Cost
 
 
-def few_samples(spec: Spec, opened: Opened) -> int:
-    """How many samples a trial needs: one accumulation window."""
-    return min(len(opened.samples.train), spec.training.batch_size * spec.training.gradient_accumulation_steps)
+@dataclass(frozen=True)
+class Few:
+    """The cache of some training samples, how many examples it was made of, and the seconds it took."""
+
+    prepared: Prepared
+    num_examples: int
+    seconds: float
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(path.stat().st_size for path in self.prepared.files.values() if path.is_file())
 
 
-def describe(
-    spec: Spec, opened: Opened, runtime: Runtime, cost: Cost, prepared: tuple[Prepared, float]
-) -> dict[str, Any]:
-    """The plan as one JSON object.
+def prepare_few(spec: Spec, opened: Opened, family: Family, cache: Path, runtime: Runtime) -> Few:
+    """Prepare as many samples as a trial needs, and twice as many for as long as none of them is usable.
 
-    ``prepared`` is the cache made for the trial's samples and the seconds it took; both are scaled to all samples.
+    Raises what ``Family.prepare`` raises.
+    """
+    count = spec.training.batch_size * spec.training.gradient_accumulation_steps
+    while True:
+        train = opened.samples.train[:count]
+        started = time.monotonic()
+        try:
+            prepared = family.prepare(spec, opened.base, Samples(train), cache, runtime)
+            return Few(prepared, num_examples(train), time.monotonic() - started)
+        except DataInvalid:
+            if len(train) == len(opened.samples.train):
+                raise
+            count *= 2
+
+
+def describe(spec: Spec, opened: Opened, runtime: Runtime, cost: Cost, few: Few) -> dict[str, Any]:
+    """The plan as one JSON object; what ``few`` took is scaled to all samples.
+
     Times and memory are measured on this machine, with this machine's other load.
     """
     training, samples = spec.training, opened.samples
-    batches = -(-len(samples.train) // training.batch_size)
+    batches = -(-num_examples(samples.train) // training.batch_size)
     steps_per_epoch = -(-batches // training.gradient_accumulation_steps)
     steps = training.max_steps or (training.epochs or 0) * steps_per_epoch
-    share = (len(samples.train) + len(samples.evaluation)) / few_samples(spec, opened)
-    cache_bytes = round(sum(path.stat().st_size for path in prepared[0].files.values() if path.is_file()) * share)
+    share = num_examples(samples.train + samples.evaluation) / few.num_examples
     return {
         "name": spec.name,
         "task": spec.task,
@@ -50,10 +78,10 @@ def describe(
         "estimate": {
             "step_s": round(cost.step_s, 4),
             "training_s": round(cost.step_s * steps, 1),
-            "prepare_s": round(prepared[1] * share, 1),
+            "prepare_s": round(few.seconds * share, 1),
             "host_memory_bytes": cost.host_bytes,
             "gpu_memory_bytes": cost.gpu_bytes,
-            "cache_bytes": cache_bytes,
+            "cache_bytes": round(few.size_bytes * share),
             "checkpoints_bytes": cost.checkpoint_bytes * (spec.checkpoint.keep + 1),
         },
         "job": to_document(spec),

@@ -7,7 +7,10 @@ from typing import Any
 
 from loraruner import __version__
 
-NAMED_PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "accelerate", "numpy", "pillow", "boto3")
+NAMED_PACKAGES = (
+    *("torch", "diffusers", "transformers", "peft", "safetensors", "accelerate", "numpy"),
+    *("pillow", "soundfile", "soxr", "jiwer", "boto3"),
+)
 
 
 def software() -> dict[str, Any]:

@@ -44,6 +44,8 @@ def open_samples(spec: Spec, staged: Staged, family: Family, cache: Path) -> Ope
         skipped += more
     elif spec.evaluation.fraction:
         train, evaluation = hold_out(train, spec.evaluation.fraction, spec.training.seed)
+        if not evaluation:
+            _LOG.warning("$.evaluation.fraction: a single sample can't be divided: none is held out, nothing measured")
     if staged.general and spec.evaluation.general_uri:
         general, more = _scan(spec, family, staged.general, spec.evaluation.general_uri)
         skipped += more

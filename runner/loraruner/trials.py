@@ -25,7 +25,19 @@ def try_adapter(
         _LOG.info("no samples: %s", NO_CLIPS if spec.task == "automatic-speech-recognition" else NO_PROMPTS)
     if tried.measures:
         _LOG.info("measured on the exported file: %s", _told(tried.measures))
+        _warn_of_no_gain(tried.measures)
     return tried
+
+
+def _warn_of_no_gain(measures: Mapping[str, float]) -> None:
+    before, after = measures.get("wer.before"), measures.get("wer.after")
+    if before is not None and after is not None and after >= before and after > 0:
+        _LOG.warning(
+            "the adapter hears the held-out clips no better than the base (wer %.3f -> %.3f): look at the worst clips "
+            "in report.html, then mend transcripts, add recordings or train longer",
+            before,
+            after,
+        )
 
 
 def _told(measures: Mapping[str, float]) -> str:

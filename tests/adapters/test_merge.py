@@ -108,10 +108,20 @@ def test_another_dtype_may_be_asked_for(merged: Merge, tmp_path: Path) -> None:
 
 def test_most_weights_decide(tmp_path: Path) -> None:
     """A few norms in fp32 don't make a bf16 base an fp32 one; types that can't be written count as fp32."""
+    index = tmp_path / "model.safetensors.index.json"
     save_file({"norm": torch.zeros(9), "w": torch.zeros(4, 4, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
-    assert stored_dtype(tmp_path) == "bfloat16"
     save_file({"odd": torch.zeros(99, dtype=torch.float64)}, tmp_path / "b.safetensors")
+    index.write_text(json.dumps({"weight_map": {"norm": "a.safetensors", "w": "a.safetensors"}}))
+    assert stored_dtype(tmp_path) == "bfloat16"
+    index.write_text(json.dumps({"weight_map": {"norm": "a.safetensors", "odd": "b.safetensors"}}))
     assert stored_dtype(tmp_path) == "float32"
+
+
+def test_weights_that_are_not_loaded_have_no_say(tmp_path: Path) -> None:
+    """A folder may hold the same model in fp32 beside the fp16 one that is loaded, as whisper-large-v3's does."""
+    save_file({"w": torch.zeros(9, dtype=torch.float16)}, tmp_path / "model.safetensors")
+    save_file({"w": torch.zeros(9)}, tmp_path / "model.fp32-00001-of-00001.safetensors")
+    assert stored_dtype(tmp_path) == "float16"
 
 
 def add_nothing(patch: pytest.MonkeyPatch) -> None:

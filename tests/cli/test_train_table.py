@@ -29,10 +29,10 @@ def result(measures: dict[str, float], selected_step: int = 80) -> RunResult:
 
 
 def test_error_rates_and_the_published_step_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pair of measures is one line; the step whose weights are published is named where it is not the last."""
+    """A pair of measures is one line, rates in percent; the published step is named unless it is the last."""
     emit(_brief(result({"wer.before": 0.351, "wer.after": 0.062, "neon": 0.7})), format="table")
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert {"wer 0.3510 -> 0.0620", "steps 120", "weights of step 80"} <= set(lines)
+    assert {"word error rate, normalised 35.1 % -> 6.2 %", "steps 120", "weights of step 80"} <= set(lines)
 
 
 def test_the_last_step_is_not_named_twice() -> None:

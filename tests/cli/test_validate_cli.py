@@ -149,3 +149,14 @@ def test_nothing_heavy_is_imported(job: Path, arguments: list[str]) -> None:
     )
     assert done.returncode == (64 if "--set" in arguments else 0), done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_table_cuts_no_word_short(
+    job: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a terminal too narrow for a pointer its letters go on in the next line, none are left out."""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(["validate", str(job), "--set", "options.expected_phrases=[]", "--format", "table"]) == 64
+    out = capsys.readouterr().out
+    first = "".join(line.split("│")[1].strip() for line in out.splitlines() if "│" in line)
+    assert first == "$.options.expected_phrases" and "…" not in out

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loraruner.data.captions import text_of
 from loraruner.data.kinds import CLIPS, PICTURES
 from loraruner.data.metadata import Captions, read_captions
 from loraruner.errors import DataInvalid
@@ -69,13 +70,22 @@ def test_language_and_task_of_rows(tmp_path: Path) -> None:
 
 def test_messages_speak_of_transcripts(tmp_path: Path) -> None:
     """What is wrong is told in the words of speech."""
-    found = read(tmp_path, f"a.wav,one, two\nb.wav,{'x' * 20_000}\n")
+    found = read(tmp_path, f"a.wav,one, two\nb.wav,{'x' * 100_001}\n")
     assert "put transcripts with commas in quotes" in found.skipped[0].reason
-    assert "has a transcript of 20,000 characters" in found.skipped[1].reason
+    assert "has a transcript of 100,001 characters, more than 100,000" in found.skipped[1].reason
     with pytest.raises(DataInvalid, match=r"needs one column of .*audio_filepath.* and one of transcription, tr"):
         read(tmp_path, "file_name,words\na.wav,one\n")
     with pytest.raises(DataInvalid, match="points out of the data folder"):
         read(tmp_path, json.dumps({"audio": {"path": "/etc/passwd"}, "text": "one"}), "metadata.jsonl")
+
+
+def test_an_hour_has_a_long_transcript(tmp_path: Path) -> None:
+    """A recording may be an hour long, so its transcript may be too, in a row or beside it."""
+    hour = "word " * 15_000
+    assert len(read(tmp_path, f"a.wav,{hour}\n").by_file["a.wav"]) == len(hour) - 1
+    (tmp_path / "a.txt").write_text(hour)
+    files = {name: tmp_path / name for name in ("a.wav", "a.txt")}
+    assert text_of("a.wav", Captions("", {}, ()), files, CLIPS) == hour.strip()
 
 
 def test_pictures_know_no_extra_columns(tmp_path: Path) -> None:

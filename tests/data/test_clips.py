@@ -159,7 +159,7 @@ def test_long_clips_are_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
         short, long = scan(tmp_path, max_clip_s=2.0).samples
     assert short.pieces == ((0, 24_000),)
     assert [pytest.approx(piece, abs=500) for piece in long.pieces] == [(0, 19_200), (19_200, 41_600), (41_600, 72_000)]
-    assert caplog.messages == ["2 clips, 0.1 minutes in all", "1 long clips cut at silences into 3 pieces"]
+    assert caplog.messages == ["clips: 2, 0.1 minutes in all", "long clips cut at silences: 1, into 3 pieces"]
 
 
 def test_long_clips_are_refused_by_choice(tmp_path: Path) -> None:

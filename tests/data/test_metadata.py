@@ -167,3 +167,10 @@ def test_json_captions_survive(caption: str, tmp_path: Path) -> None:
     """Any text that JSON can carry comes back as the caption, but for white space."""
     found = read(tmp_path, json.dumps({"file_name": "a.png", "text": caption}), "metadata.jsonl")
     assert found.by_file == {"a.png": " ".join(caption.split())}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_header_with_other_separators_is_named(tmp_path: Path, separator: str) -> None:
+    """A spreadsheet's semicolons or tabs are one fault of the file, not a bad line for every sample."""
+    with pytest.raises(DataInvalid, match=r"metadata.csv:1: .* is not separated by commas"):
+        read(tmp_path, f"file_name{separator}prompt\na.png{separator}a red house\n")

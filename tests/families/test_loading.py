@@ -1,4 +1,4 @@
-"""What transformers raises becomes one sentence; what we did wrong keeps its traceback."""
+"""What transformers raises for the files of a base becomes one sentence."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from loraruner.errors import DataInvalid
+from loraruner.errors import DataInvalid, Preempted
 from loraruner.families.loading import readable, without_dropout
 
 
-@pytest.mark.parametrize("error", [ValueError("bad\nmore"), KeyError("bad"), OSError("bad"), Exception("bad")])
+@pytest.mark.parametrize("error", [ValueError("bad\nmore"), KeyError("bad"), TypeError("bad"), Exception("bad")])
 def test_faults_of_the_files_become_one_line(error: Exception) -> None:
     """The first line of the library's message stands between the path and what to do."""
     message = r"^base: transformers cannot load it \('?bad'?\); fetch it$"
@@ -18,15 +18,16 @@ def test_faults_of_the_files_become_one_line(error: Exception) -> None:
         raise error
 
 
-def test_our_own_faults_stay_what_they_are() -> None:
-    """A TypeError is no fault of the files."""
-    with pytest.raises(TypeError), readable(Path("base"), "fetch it"):
-        raise TypeError("ours")
+@pytest.mark.parametrize("error", [Preempted("stop"), MemoryError()])
+def test_what_is_no_fault_of_the_files_stays(error: Exception) -> None:
+    """A signal that came while loading, and a machine that is too small."""
+    with pytest.raises(type(error)), readable(Path("base"), "fetch it"):
+        raise error
 
 
 def test_everything_that_drops_is_switched_off() -> None:
-    """Activations, attention and whole layers; names without "drop" and flags stay."""
-    settings: dict[str, Any] = {"dropout": 0.1, "encoder_layerdrop": 0.2, "drop_last": True, "scale": 0.3}
+    """Activations, attention and whole layers, also by whole numbers; names without "drop" and flags stay."""
+    settings: dict[str, Any] = {"dropout": 1, "encoder_layerdrop": 0.2, "drop_last": True, "scale": 0.3}
     config = SimpleNamespace(**settings, to_dict=lambda: settings)
     changed = without_dropout(config)
     assert (changed.dropout, changed.encoder_layerdrop, changed.drop_last, changed.scale) == (0.0, 0.0, True, 0.3)

@@ -29,8 +29,8 @@ def test_error_rates_come_first(tmp_path: Path) -> None:
     found = report(tmp_path, heard_clips.document())
     figures = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", (tmp_path / "report.html").read_text().split("tiles")[-1])
     assert figures[:3] == [
-        ("word error rate", "35.1 % → 6.2 %"),
-        ("character error rate", "13.8 % → 2.5 %"),
+        ("word error rate", "35.1\N{NO-BREAK SPACE}% → 6.2\N{NO-BREAK SPACE}%"),
+        ("character error rate", "13.8\N{NO-BREAK SPACE}% → 2.5\N{NO-BREAK SPACE}%"),
         ("weights of step", "80 of 120"),
     ]
     for told in (
@@ -43,13 +43,22 @@ def test_error_rates_come_first(tmp_path: Path) -> None:
         assert told in found.text
 
 
+def test_a_version_that_was_not_measured_says_so(tmp_path: Path) -> None:
+    """Without a held-out clip there is no rate, and the page says why; of one clip it speaks in the singular."""
+    document = heard_clips.document()
+    document["metrics"] |= {"samples": {}, "trials": [], "evaluation_before": None, "evaluation_after": None}
+    document["data"] |= {"held_out": 0, "used": 1}
+    found = report(tmp_path, document)
+    assert "No clip was held out" in found.text and "1 clip, each seen" in found.text
+
+
 def test_rates_of_the_training_stand_in(tmp_path: Path) -> None:
     """Where the exported adapter was not measured, the rates are those of the training's own measurements."""
     document = heard_clips.document()
     document["metrics"] |= {"samples": {}, "trials": []}
     document["metrics"]["evaluation_after"]["wer"] = 1.5
     found = report(tmp_path, document)
-    assert "35.1 % → 150.0 %" in found.text
+    assert "35.1\N{NO-BREAK SPACE}% → 150.0\N{NO-BREAK SPACE}%" in found.text
     assert "worst" not in found.text
 
 

@@ -31,7 +31,7 @@ from loraruner.files import replacing, require_free
 EFFECT_SHARE = 1e-4
 # Shares of the largest output: what the order of summation changes (1.5e-5 seen in whisper-base), and rounded weights.
 SUMMATION, ROUNDINGS = 1e-4, 32
-CONFIG = "config.json"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as safetensors and torch name them
 # What stands beside the weights of a Hugging Face folder and is copied as it is.
 COMPANIONS = (
@@ -114,14 +114,25 @@ def _merge_layers(model: nn.Module, deltas: Mapping[str, Delta]) -> None:
 
 
 def stored_dtype(folder: Path) -> str:
-    """The type that most weights of a Hugging Face folder have, among those that a merged model can be written in."""
+    """The type that most weights of a Hugging Face folder have, among those that a merged model can be written in.
+
+    Weights that lie beside those that are loaded, such as the same in another type, have no say.
+    """
     counts: Counter[str] = Counter()
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in _weight_files(folder):
         with safe_open(file, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118 - no mapping
                 part = weights.get_slice(name)
                 counts[DTYPES.get(part.get_dtype(), "float32")] += math.prod(part.get_shape())
     return counts.most_common(1)[0][0]
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """What transformers loads: the one model file, else the shards of the index."""
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    shards = json.loads((folder / f"{WEIGHTS}.index.json").read_bytes())["weight_map"]
+    return [folder / name for name in sorted(set(shards.values()))]
 
 
 def _round(model: Any, dtype: torch.dtype) -> None:

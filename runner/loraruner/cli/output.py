@@ -52,7 +52,9 @@ def _print_tables(result: Mapping[str, Any]) -> None:
     console.print(facts)
     for title, rows in lists.items():
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        table = Table(*columns, title=title, title_justify="left")
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")  # a name or a pointer cut short can't be looked for
         for row in rows:
             table.add_row(*(_cell(row.get(column)) for column in columns))
         console.print(table)

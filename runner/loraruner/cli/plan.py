@@ -37,7 +37,7 @@ def _brief(plan: dict[str, Any]) -> dict[str, Any]:
         "trained": f"{plan['trainable_parameters']:,} parameters in {plan['trained_modules']} layers",
         "runs on": f"{runtime['device']} in {runtime['precision']}, {runtime['num_threads']} CPU threads",
         "time": f"{estimate['training_s']:.0f} s to train ({estimate['step_s']:.3f} s a step), "
-        f"{estimate['prepare_s']:.0f} s to prepare",
+        f"{estimate['prepare_s']:.0f} s to prepare; measuring and export come on top",
         "memory": memory,
         "disk": f"{disk:.0f} MB for caches and checkpoints",
         "base sha256": plan["base_sha256"],

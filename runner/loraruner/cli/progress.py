@@ -12,6 +12,7 @@ from loraruner.events import Emit, Evaluated, Event, StageStarted, StepDone
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 
 @contextmanager
@@ -20,27 +21,7 @@ def watched(live: bool) -> Iterator[Emit]:
     if not live:
         yield lambda event: None
         return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    progress = Progress(
-        TextColumn("[bold]{task.description:<8}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}"),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-        console=_stderr_console(),
-        refresh_per_second=4,
-        transient=True,
-    )
+    progress = _bar()
     line = progress.add_task("start", total=None, facts="")
     measured = ""
 
@@ -56,6 +37,23 @@ def watched(live: bool) -> Iterator[Emit]:
 
     with progress:
         yield emit
+
+
+def _bar() -> Progress:
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("[bold]{task.description:<8}"),
+        progress.BarColumn(bar_width=30),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[facts]}"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("eta"),
+        progress.TimeRemainingColumn(),
+        console=_stderr_console(),
+        refresh_per_second=4,
+        transient=True,
+    )
 
 
 def _figures(event: StepDone) -> str:

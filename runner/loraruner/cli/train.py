@@ -67,9 +67,17 @@ def _brief(result: RunResult) -> dict[str, str | int]:
 
 
 def _measured(measures: Mapping[str, float]) -> dict[str, str]:
-    """Each pair ``NAME.before`` and ``NAME.after`` on one line."""
-    names = [name.removesuffix(".after") for name in measures if name.endswith(".after")]
-    return {name: _from_to(measures.get(f"{name}.before"), measures[f"{name}.after"]) for name in names}
+    """Each pair ``NAME.before`` and ``NAME.after`` on one line; error rates by the names that people know."""
+    from loraruner.report.figures import percent
+    from loraruner.report.measures import NAMES
+
+    told = {}
+    for name in (key.removesuffix(".after") for key in measures if key.endswith(".after")):
+        before, after = measures.get(f"{name}.before"), measures[f"{name}.after"]
+        told[NAMES.get(name, name)] = (
+            f"{percent(before)} -> {percent(after)}" if name in NAMES else _from_to(before, after)
+        )
+    return told
 
 
 def _from_to(before: float | None, after: float | None) -> str:

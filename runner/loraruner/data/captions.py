@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loraruner.data.kinds import Kind
 from loraruner.data.lines import BadValue
-from loraruner.data.metadata import MAX_TEXT_CHARS, Captions, normal_name, tidy_text
+from loraruner.data.metadata import Captions, normal_name, tidy_text
 from loraruner.data.samples import Skipped
 
 
@@ -18,7 +18,7 @@ def text_of(name: str, captions: Captions, files: Mapping[str, Path], kind: Kind
     if sidecar is None:
         raise BadValue(f"no {kind.text}: add it to {captions.source or 'metadata.csv'} or a .txt beside")
     with files[sidecar].open("rb") as stream:
-        raw = stream.read(4 * MAX_TEXT_CHARS + 4)
+        raw = stream.read(4 * kind.max_chars + 4)
     try:
         text = tidy_text(raw.decode("utf-8-sig"), kind)
     except UnicodeDecodeError:

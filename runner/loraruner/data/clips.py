@@ -124,6 +124,6 @@ def _samples(seconds: float) -> int:
 def _tell(clips: list[Clip], num_samples: int) -> None:
     if not clips:
         return
-    log.info("%d clips, %.1f minutes in all", len(clips), num_samples / SAMPLE_RATE / 60)
+    log.info("clips: %d, %.1f minutes in all", len(clips), num_samples / SAMPLE_RATE / 60)
     if cut := [clip for clip in clips if len(clip.pieces) > 1]:
-        log.info("%d long clips cut at silences into %d pieces", len(cut), sum(len(clip.pieces) for clip in cut))
+        log.info("long clips cut at silences: %d, into %d pieces", len(cut), sum(len(clip.pieces) for clip in cut))

@@ -12,6 +12,7 @@ class Kind:
     """
 
     text: str  # what the text is called in messages
+    max_chars: int  # of the text
     advice: str  # what to do with a foreign file
     suffixes: tuple[str, ...]
     foreign_suffixes: tuple[str, ...]  # of the same kind, but not read
@@ -28,6 +29,7 @@ class Kind:
 
 PICTURES = Kind(
     text="caption",
+    max_chars=10_000,
     advice="pictures are not read: convert it to PNG or JPEG",
     suffixes=(".png", ".jpg", ".jpeg", ".webp", ".bmp"),
     foreign_suffixes=(".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".psd"),
@@ -37,6 +39,7 @@ PICTURES = Kind(
 )
 CLIPS = Kind(
     text="transcript",
+    max_chars=100_000,  # an hour of fast speech is 70,000
     advice="recordings are not read: convert it to WAV or FLAC",
     suffixes=(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     foreign_suffixes=(".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr", ".mp4", ".webm", ".mka"),

@@ -14,7 +14,6 @@ from loraruner.errors import DataInvalid, InputMissing
 DEFAULT_NAMES = ("metadata.csv", "metadata.jsonl")
 SUFFIXES = (".csv", ".jsonl")
 MAX_METADATA_BYTES = 64 << 20
-MAX_TEXT_CHARS = 10_000
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def normal_name(name: str) -> str:
 
 def tidy_text(text: str, kind: Kind) -> str:
     """One line without outer or doubled white space; BadValue when it is too long."""
-    if len(text) > MAX_TEXT_CHARS:
-        raise BadValue(f"has a {kind.text} of {len(text):,} characters, more than {MAX_TEXT_CHARS:,}")
+    if len(text) > kind.max_chars:
+        raise BadValue(f"has a {kind.text} of {len(text):,} characters, more than {kind.max_chars:,}")
     return " ".join(text.split())
 
 

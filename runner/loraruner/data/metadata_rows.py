@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,10 @@ def _csv_rows(text: str, source: str, kind: Kind) -> Iterator[tuple[int, list[st
 def _header_columns(row: list[str], source: str, kind: Kind) -> _Columns | None:
     """The columns when ``row`` is a header: it has a known name and no sample's name."""
     names = [field.strip().lower() for field in row]
+    if len(names) == 1 and set(re.split("[;\t]", names[0])) & {*kind.file_keys, *kind.text_keys} - set(names):
+        raise DataInvalid(
+            f"{source}:1: the header {names[0][:200]!r} is not separated by commas; save the file as CSV with commas"
+        )
     if not set(names) & {*kind.file_keys, *kind.text_keys} or any(name.endswith(kind.suffixes) for name in names):
         return None
     file, text = _first(kind.file_keys, names), _first(kind.text_keys, names)

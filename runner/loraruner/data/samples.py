@@ -1,8 +1,9 @@
 """What a scan of a data set finds: usable samples, and the bad ones with the reason."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from loraruner.errors import DataInvalid
 
@@ -42,6 +43,11 @@ class Clip:
     pieces: tuple[tuple[int, int], ...]
     language: str | None = None
     whisper_task: str | None = None
+
+
+def num_examples(samples: Iterable[Any]) -> int:
+    """How many training examples ``samples`` become: one each, of a long clip one for each piece, silent ones too."""
+    return sum(len(sample.pieces) if isinstance(sample, Clip) else 1 for sample in samples)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Any
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from loraruner.errors import DataInvalid
+from loraruner.errors import DataInvalid, LoraRunerError
 
-UNREADABLE = (ValueError, KeyError, OSError, RuntimeError)
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 disable_progress_bar()  # one line per event is ours to write
@@ -29,19 +28,21 @@ def load_whole(model_class: Any, folder: Path, **options: Any) -> PreTrainedMode
 def without_dropout(config: Any) -> Any:
     """``config`` with every probability of dropping something (activations, layers) at 0."""
     for name, value in config.to_dict().items():
-        if "drop" in name and isinstance(value, float):
+        if "drop" in name and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, name, 0.0)
     return config
 
 
 @contextmanager
 def readable(path: Path, fix: str) -> Iterator[None]:
-    """Turn what the libraries raise for files that contradict themselves into DataInvalid, one sentence."""
+    """Turn what the libraries raise for files that contradict themselves into DataInvalid, one sentence.
+
+    That may be any type of error: a setting of a wrong type or size goes wrong wherever it is used first.
+    """
     try:
         yield
+    except (LoraRunerError, MemoryError):
+        raise
     except Exception as error:
-        # tokenizers raises bare Exceptions; anything else unlisted is a fault of ours and keeps its traceback
-        if not isinstance(error, UNREADABLE) and type(error) is not Exception:
-            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataInvalid(f"{path}: transformers cannot load it ({reason}); {fix}") from error

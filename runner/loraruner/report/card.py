@@ -91,10 +91,10 @@ def _front_matter(document: Document) -> Iterator[str]:
 
 
 def _opening(document: Document) -> str:
-    lora, published = document["job"]["lora"], published_step(document)
+    lora, published, used = document["job"]["lora"], published_step(document), document["data"]["used"]
     chosen = "" if published is None else f" The weights of step {number(published)} measured best and are published."
     return (
-        f"A LoRA adapter for {document['task']}, trained on {number(document['data']['used'])} {noun(document)} from "
+        f"A LoRA adapter for {document['task']}, trained on {number(used)} {noun(document, used)} from "
         f"{plain(document['data']['uri'])} for {number(document['steps'])} steps on top of "
         f"{plain(document['base_model']['uri'])} (rank {lora['rank']}, alpha {lora['alpha']:g}).{chosen}"
     )

@@ -12,20 +12,23 @@ from loraruner.report.measures import measures
 ALL_CLIPS = "samples/transcripts.jsonl"
 MAX_CLIPS = 24
 COLUMNS = ("clip", "what is said", "without the adapter", "with the adapter")
+NOT_MEASURED = (
+    "No clip was held out, so nothing tells whether the adapter helps: give evaluation.fraction or evaluation.uri."
+)
 
 Trial = Mapping[str, str]
 Counts = Mapping[str, Mapping[str, int]]  # by clip: ``words``, ``word_errors_before``, ``word_errors_after``
 
 
 def clips(folder: Path, document: Mapping[str, Any]) -> Html | None:
-    """The clips that the manifest names, worst first, and the error rates of all; None when none was held out.
+    """The clips that the manifest names, worst first, and the error rates of all. Where none was held out, that.
 
     Word errors are those that ``folder/samples/transcripts.jsonl`` counts, as the error rate does; a clip that it does
     not have is counted by the marked words.
     """
     found: Sequence[Trial] = document["metrics"]["trials"]
     if not found:
-        return None
+        return None if document["data"]["held_out"] else section("Not measured", tag("p", NOT_MEASURED))
     shown, counts = found[:MAX_CLIPS], _counts(folder / ALL_CLIPS)
     head = tag("thead", tag("tr", *(tag("th", name) for name in COLUMNS)))
     body = tag("tbody", *(_row(trial, counts.get(trial["prompt"], {})) for trial in shown))

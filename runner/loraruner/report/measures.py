@@ -22,9 +22,10 @@ Document = Mapping[str, Any]
 Pair = tuple[float | None, float | None]
 
 
-def noun(document: Document) -> str:
-    """What one sample of the version's data is called, in the plural."""
-    return "clips" if document["task"] == SPEECH else "samples"
+def noun(document: Document, count: int | None = None) -> str:
+    """What samples of the version's data are called: plural, but for a ``count`` of 1."""
+    name = "clip" if document["task"] == SPEECH else "sample"
+    return name if count == 1 else f"{name}s"
 
 
 def measured(document: Document, name: str) -> Pair | None:

@@ -38,7 +38,7 @@ def _figures(document: Document) -> list[tuple[str, str]]:
     metrics, memory = document["metrics"], document["peak_memory"]
     before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
     rates = [
-        (name, percent_change(*found))
+        (name, percent_change(*found).replace(" %", "\N{NO-BREAK SPACE}%"))  # a narrow tile breaks at the arrow
         for name, key in (("word error rate", "wer"), ("character error rate", "cer"))
         if (found := measured(document, key))
     ]
@@ -64,7 +64,7 @@ def _figures(document: Document) -> list[tuple[str, str]]:
 def data(document: Document) -> Html:
     """What was trained on, and what could not be used."""
     used = document["data"]
-    skipped = used["skipped"]
+    skipped, count = used["skipped"], used["used"]
     rows = [(bad["name"], bad["reason"]) for bad in skipped[:MAX_SKIPPED]]
     left_out = len(skipped) - len(rows)
     return section(
@@ -73,7 +73,7 @@ def data(document: Document) -> Html:
             {
                 "from": used["uri"],
                 "digest": used["digest"][:SHORT_DIGEST],
-                "trained on": f"{number(used['used'])} {noun(document)}, each seen {_rounds(document)} times",
+                "trained on": f"{number(count)} {noun(document, count)}, each seen {_rounds(document)} times",
                 "held out": number(used["held_out"]),
                 "skipped": number(len(skipped)),
             }

@@ -40,12 +40,16 @@ class Progress:
     @property
     def first_loss(self) -> float | None:
         """Mean over the first steps: one step's loss is mostly the noise of its timesteps or rows."""
-        return statistics.fmean(self.first_losses) if self.first_losses else None
+        return statistics.fmean(self.first_losses[: self._window()]) if self.first_losses else None
 
     @property
     def last_loss(self) -> float | None:
         """Mean over the last steps."""
-        return statistics.fmean(self.last_losses) if self.last_losses else None
+        return statistics.fmean(self.last_losses[-self._window() :]) if self.last_losses else None
+
+    def _window(self) -> int:
+        """Steps in either mean: in a short run at most half of all, so that no step counts in both."""
+        return min(LOSS_WINDOW, max(1, self.step // 2))
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def copy(tiny_folder: Path, tmp_path: Path) -> Path:
         (change("config.json", architectures=None), r"names \(none\)"),
         (
             change("config.json", architectures=["WhisperForConditionalGeneration"], is_encoder_decoder=True),
-            "names WhisperForConditionalGeneration, which is an encoder-decoder",
+            r"names WhisperForConditionalGeneration, which is an encoder-decoder.*task is automatic-speech-recognition",
         ),
         (change("config.json", quantization_config={"quant_method": "gptq"}), "quantised for inference"),
         (add("config.json", "[1]"), "holds no JSON object"),

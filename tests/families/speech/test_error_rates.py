@@ -64,8 +64,8 @@ def test_transcripts_without_a_word_are_left_out() -> None:
         rates(("...", "one", "de"), ("[music]", "two", "en"))
 
 
-def piece(clip: str, place: int, text: str, language: str | None = "en") -> Item:
-    return Item(f"{clip}#{place}", clip, text, (), language, "transcribe", SimpleNamespace())  # type: ignore[arg-type]
+def piece(clip: str, place: int, text: str, language: str | None = "en", task: str = "transcribe") -> Item:
+    return Item(f"{clip}#{place}", clip, text, (), language, task, SimpleNamespace())  # type: ignore[arg-type]
 
 
 def test_pieces_count_as_one_clip() -> None:
@@ -83,6 +83,14 @@ def test_pieces_without_spaces_join_without() -> None:
     """Japanese pieces are joined letter to letter, and an empty piece joins nothing."""
     items = [piece("a", 1, "今日", "ja"), piece("a", 2, "", "ja"), piece("a", 3, "は雨", "ja")]
     assert join_pieces(items, ["今", "", "日は雨"]) == [Heard("a", "今日は雨", "今日は雨", "ja")]
+
+
+def test_a_translation_is_english_whatever_was_spoken() -> None:
+    """Translated Japanese is joined with spaces, counted in words and normalised as English."""
+    items = [piece("a", 1, "It's twenty", "ja", "translate"), piece("a", 2, "one.", "ja", "translate")]
+    assert join_pieces(items, ["It is", "21"]) == [Heard("a", "It's twenty one.", "It is 21", "en")]
+    assert measure(items, ["it is", "21"], PLAIN)["wer"] == 0.0
+    assert measure(items, ["it is", "22"], PLAIN)["wer"] == 1 / 3
 
 
 @pytest.mark.parametrize(

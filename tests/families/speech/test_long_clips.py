@@ -11,7 +11,8 @@ import pytest
 from loraruner.data.samples import Clip
 from loraruner.families.speech import long_clips, transcribe
 from loraruner.families.speech.items import Item, read_items
-from tests.families.speech.conftest import MakeClip, Prepare, contents
+from loraruner.spec import Spec
+from tests.families.speech.conftest import MakeClip, Prepare, contents, with_options
 
 PIECES = ((0, 8_000), (8_000, 16_000), (16_000, 20_000))
 
@@ -66,6 +67,17 @@ def test_a_divided_clip_needs_no_model_again(
     mended = prepare((replace(long_clip, transcript="One, two, three. Four - five!"),))
     assert [item.transcript for item in read_items(mended.files["train"])] == ["One, two, three.", "Four - five!"]
     assert len(calls) == 1
+
+
+def test_what_is_heard_in_audio_is_kept_apart(
+    prepare: Prepare, long_clip: Clip, spec: Spec, hears: Callable[..., list[list[Item]]]
+) -> None:
+    """States from audio are not rounded as stored ones are, so neither job takes what the other has heard."""
+    calls = hears("one two tree", "", "four five")
+    prepare((long_clip,))
+    prepare((long_clip,), spec=with_options(spec, spec_augment=True))
+    prepare((long_clip,), spec=with_options(spec, spec_augment=True))
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1, 2, 3]", b'["one"]'])

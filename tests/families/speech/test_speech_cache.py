@@ -87,6 +87,15 @@ def test_what_shapes_the_states_names_the_file(
     assert set(prepare(clips, **changes[change]).files) & set(prepare(clips).files) == {"train"}
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", "float16"), ("fp16", "bfloat16")])
+def test_two_types_of_sixteen_bits_are_refused(
+    prepare: Prepare, clips: tuple[Clip, ...], precision: str, dtype: str
+) -> None:
+    """Kernels of normalisation take one of them: 64 that names the dtype, before anything is encoded."""
+    with pytest.raises(SpecInvalid, match=rf"\$\.model\.dtype: {dtype} does not go with .* {precision}: .* auto or"):
+        prepare(clips, runtime=replace(RUNTIME, precision=precision, dtype=dtype))
+
+
 @pytest.mark.parametrize("change", [{"targets": "encoder"}, {"spec_augment": True}])
 def test_an_encoder_that_runs_in_every_step_gets_audio(
     prepare: Prepare, clips: tuple[Clip, ...], spec: Spec, change: dict[str, Any], no_model: None

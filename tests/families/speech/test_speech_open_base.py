@@ -68,18 +68,48 @@ def test_weights_of_another_size_are_refused(copy: Base) -> None:
         load_model(copy, device="cpu", dtype="float32")
 
 
-def drop_a_tag(folder: Path) -> None:
-    for path in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
-        path.write_text(path.read_text().replace("<|notimestamps|>", "<|notime|>"))
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        (
+            "generation_config.json",
+            {"suppress_tokens": ["a"]},
+            r"\$\.suppress_tokens in its gen.* is no list of tokens",
+        ),
+        ("generation_config.json", {"begin_suppress_tokens": [True]}, r"\$\.begin_suppress_tokens in its"),
+        ("generation_config.json", {"suppress_tokens": 7}, "transformers cannot load it"),
+        ("config.json", {"d_model": "16"}, "transformers cannot load it"),
+        ("config.json", {"attn_implementation": "flash_attention_2"}, "transformers cannot load it"),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused(copy: Base, name: str, changes: dict[str, object], message: str) -> None:
+    """Whatever goes wrong with them in transformers, it is one sentence about the base."""
+    edit_json(copy.path / name, **changes)
+    with pytest.raises(DataInvalid, match=message):
+        load_model(copy, device="cpu", dtype="float32")
+
+
+def drop_a_tag(name: str) -> Callable[[Path], None]:
+    def drop(folder: Path) -> None:
+        for path in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
+            path.write_text(path.read_text().replace(f"<|{name}|>", "<|other|>"))
+
+    return drop
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (drop_a_tag, r"its tokenizer has no <\|notimestamps\|>"),
+        (drop_a_tag("notimestamps"), r"its tokenizer has no <\|notimestamps\|>"),
+        (drop_a_tag("transcribe"), r"its tokenizer has no <\|transcribe\|>"),
         (lambda folder: edit_json(folder / "config.json", decoder_start_token_id=3), "is another model's .*and 3 in"),
         (lambda folder: edit_json(folder / "config.json", vocab_size=300), r"the last token is \d+ of 300"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "transformers cannot load it"),
+        (
+            lambda folder: (folder / "normalizer.json").write_text('{"harbour": 3}'),
+            r"its normalizer\.json is no object",
+        ),
+        (lambda folder: (folder / "normalizer.json").write_text('["harbour"]'), r"its normalizer\.json is no object"),
     ],
 )
 def test_the_tokenizer_of_another_model_is_refused(copy: Base, edit: Callable[[Path], None], message: str) -> None:

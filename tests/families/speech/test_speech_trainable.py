@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from loraruner.families.base import Base, Prepared
 from loraruner.families.speech import error_rates
+from loraruner.families.speech.cache import MIXED
 from loraruner.families.speech.trainable import SpeechTrainable
 from loraruner.families.speech.transcribe import transcribe
 from loraruner.training.evaluate import evaluate
@@ -263,3 +264,19 @@ def test_bf16_autocast_keeps_the_loss_in_fp32(make: Build) -> None:
     assert loss.item() == pytest.approx(loss_of(exact, 0, 1).item(), rel=0.05)
     assert loss.item() != loss_of(exact, 0, 1).item()
     assert all(gradient.dtype == torch.float32 for gradient in gradients(rough.module).values())
+
+
+@pytest.mark.parametrize("audio", [False, True])
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [(p, d) for p in ("bf16", "fp16", "fp32") for d in ("float32", "bfloat16", "float16") if (p, d) not in MIXED],
+)
+def test_every_precision_goes_with_every_type(
+    base: Base, states_cache: Prepared, audio_cache: Prepared, precision: str, dtype: str, audio: bool
+) -> None:
+    """Whatever the base is kept in (but for two types of 16 bits), loss, gradients and error rates are had."""
+    targets, cache = ("all-linear", audio_cache) if audio else ("default", states_cache)
+    trainable = build(spec_with(targets=targets), base, cache, trained=True, precision=precision, dtype=dtype)
+    loss_of(trainable, 0, 1, 2).backward()
+    assert all(gradient.isfinite().all() for gradient in gradients(trainable.module).values())
+    assert evaluate(trainable, seed=0, batch_size=2).keys() == {"loss", "wer", "wer_raw", "cer", "cer_raw"}

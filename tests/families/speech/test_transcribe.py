@@ -145,8 +145,8 @@ class Scripted:
     def __init__(self) -> None:
         self.model = self.decoder = self
         self.training = False
-        self.config = SimpleNamespace(max_target_positions=448)
-        self.generation_config = SimpleNamespace(suppress_tokens=[NEVER], begin_suppress_tokens=[NOT_AT_FIRST])
+        self.config = SimpleNamespace(max_target_positions=448, vocab_size=8)
+        self.generation_config = SimpleNamespace(suppress_tokens=[NEVER, -1, 8], begin_suppress_tokens=[NOT_AT_FIRST])
         self.given: list[list[list[int]]] = []
 
     def __call__(self, input_ids: torch.Tensor, **_: Any) -> SimpleNamespace:
@@ -174,7 +174,10 @@ class Numbers:
 
 
 def test_what_may_be_said(tmp_path: Path) -> None:
-    """Suppressed tokens give way, some at first alone; a piece that has ended says no more while others go on."""
+    """Suppressed tokens give way, some at first alone; a piece that has ended says no more while others go on.
+
+    Suppressing -1, or a token that the model does not have, suppresses nothing.
+    """
     scripted: Any = Scripted()
     items = [Item(name, name, "", (), "en", "transcribe", tmp_path) for name in "ab"]
     said = transcribe(scripted, Numbers(), items, lambda _: torch.zeros(2, 3, 4), max_new_tokens=9)

@@ -72,5 +72,6 @@ def _check_config(file: Path) -> None:
         kind = "an encoder-decoder" if config.get("is_encoder_decoder") else "no causal language model"
         raise DataInvalid(
             f"{file}: $.architectures names {name}, which is {kind}; text-generation needs ...ForCausalLM"
+            + (" (a Whisper's task is automatic-speech-recognition)" if name.startswith("Whisper") else "")
         )
     refuse_quantized(file, config, "use the model's unquantised .safetensors or a .gguf")

@@ -25,12 +25,15 @@ ARCHITECTURE = "WhisperForConditionalGeneration"
 EXTRACTOR = "preprocessor_config.json"
 PROCESSOR = "processor_config.json"  # holds the extractor's settings where WhisperProcessor saved the folder
 CHECKED = (CONFIG, "generation_config.json", "tokenizer_config.json", EXTRACTOR, PROCESSOR)
+EXTRACTOR_KEYS = ("feature_extractor", "audio_processor")  # the first that is there counts, as in transformers
 LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")
 SUITED = "the same model as a Hugging Face folder with .safetensors, such as hf://openai/whisper-base@main"
 NEEDED = f"automatic-speech-recognition needs a Whisper: {SUITED}"
 # What the paper fixes for every size (arXiv 2212.04356, section 2.2): 30 s windows of 16 kHz, a log-mel frame of 25 ms
 # every 10 ms, an encoder frame for two of them, and so many tokens.
 SIZES = {"max_source_positions": 1500, "max_target_positions": 448}
+MAX_LAYERS = 100  # the largest has 32
+MEL_BINS = (80, 128)  # of all sizes up to large-v2, and of large-v3
 SOUND = {"sampling_rate": 16_000, "chunk_length": 30, "hop_length": 160, "n_fft": 400}
 
 
@@ -78,11 +81,18 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
         raise DataInvalid(f"{file}: $.architectures names {name} ($.model_type {kind!r}), which is {what}; {NEEDED}")
     refuse_quantized(file, config, "use the model's unquantised .safetensors")
     _require(file, config, SIZES, "of every Whisper; fetch the model again")
+    for key in ("encoder_layers", "decoder_layers"):
+        if type(number := config.get(key, 1)) is not int or not 1 <= number <= MAX_LAYERS:
+            raise DataInvalid(f"{file}: $.{key} is {number!r}, not 1 to {MAX_LAYERS}; fetch the model again")
+    bins = config.get("num_mel_bins", MEL_BINS[0])
+    if bins not in MEL_BINS:
+        raise DataInvalid(f"{file}: $.num_mel_bins is {bins!r}, and a Whisper has 80 or 128; fetch the model again")
 
 
 def _check_extractor(folder: Path, config: dict[str, Any]) -> None:
     """The settings of the log-mel, wherever the folder keeps them, fit the weights."""
-    nested = read_json(folder / PROCESSOR).get("feature_extractor") if (folder / PROCESSOR).exists() else None
+    processor = read_json(folder / PROCESSOR) if (folder / PROCESSOR).exists() else {}
+    nested = next((processor[key] for key in EXTRACTOR_KEYS if key in processor), None)
     file = folder / (PROCESSOR if nested is not None else EXTRACTOR)
     if not file.exists():
         raise DataInvalid(
@@ -91,7 +101,7 @@ def _check_extractor(folder: Path, config: dict[str, Any]) -> None:
         )
     settings = read_json(file) if nested is None else nested
     if not isinstance(settings, dict):
-        raise DataInvalid(f"{file}: $.feature_extractor is not an object; fetch the model again")
+        raise DataInvalid(f"{file}: the log-mel's settings in it are not an object; fetch the model again")
     _require(file, settings, SOUND, "that Whisper hears; fetch the model again")
     bins = {"feature_size": config.get("num_mel_bins", 80)}
     _require(file, settings, bins, f"of $.num_mel_bins in {CONFIG}; take both files from the same model")
@@ -100,5 +110,5 @@ def _check_extractor(folder: Path, config: dict[str, Any]) -> None:
 def _require(file: Path, settings: dict[str, Any], wanted: dict[str, int], reason: str) -> None:
     for key, value in wanted.items():
         found = settings.get(key, 80 if key == "feature_size" else value)  # transformers' defaults where none is named
-        if found != value:
+        if found != value or type(found) is not int:  # 160.0 is a length of nothing
             raise DataInvalid(f"{file}: $.{key} is {found!r}, not the {value} {reason}")

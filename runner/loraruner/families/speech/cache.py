@@ -7,12 +7,14 @@ from typing import Any
 
 from loraruner.data.lines import BadValue
 from loraruner.data.samples import Clip, Skipped
-from loraruner.errors import DataInvalid
+from loraruner.errors import DataInvalid, SpecInvalid
 from loraruner.families.base import Base, Prepared, Runtime, Samples
 from loraruner.families.speech import long_clips, open_base, targets, tokens
 from loraruner.families.speech.items import Item, options_of, write_items
 from loraruner.families.speech.pieces import Listener, PieceFiles, Progress, digest_of
 from loraruner.spec import Spec, SpeechOptions
+
+MIXED = (("bf16", "float16"), ("fp16", "bfloat16"))  # precision and dtype
 
 
 def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runtime) -> Prepared:
@@ -22,9 +24,10 @@ def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runt
     else its audio. ``files`` has "train", "evaluation" and, by its name, each piece's file. ``ids`` are those of the
     clips of which something is usable; the others are ``skipped``: a transcript that is too long or not divisible, a
     language that the base does not know, states that are not finite.
-    Raises SpecInvalid (64) when the job's language does not suit the base, EnvironmentUnfit (78) when the disk is too
-    small, DataInvalid (65) when nothing is usable.
+    Raises SpecInvalid (64) when the job's language does not suit the base or its two types of 16 bits differ,
+    EnvironmentUnfit (78) when the disk is too small, DataInvalid (65) when nothing is usable.
     """
+    _check_types(runtime)
     preparing = _Preparing(spec, base, cache / "speech", runtime)
     files: dict[str, Path] = {}
     ids: dict[str, tuple[str, ...]] = {}
@@ -40,6 +43,14 @@ def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runt
             files[part] = preparing.write_index(items)
             files |= {item.file.stem: item.file for item in items}
     return Prepared(files, ids, tuple(skipped))
+
+
+def _check_types(runtime: Runtime) -> None:
+    if (runtime.precision, runtime.dtype) in MIXED:
+        raise SpecInvalid(
+            f"$.model.dtype: {runtime.dtype} does not go with $.training.precision {runtime.precision}: a layer "
+            "takes one type of 16 bits; give auto or float32"
+        )
 
 
 class _Preparing:
@@ -95,9 +106,9 @@ class _Preparing:
         progress = Progress(len(clips), "long clips divided by what is said in their pieces")
         for clip in clips:
             try:
-                parts = long_clips.divide(clip, items[clip.id], self._folder / "heard", self._listener, self._tokenizer)
-                told = zip(items[clip.id], parts, strict=True)
-                items[clip.id] = [self._said(item, part) for item, part in told if part]
+                untold, folder = items[clip.id], self._folder / "heard"
+                parts = long_clips.divide(clip.transcript, untold, folder, self._listener, self._tokenizer)
+                items[clip.id] = [self._said(item, part) for item, part in zip(untold, parts, strict=True) if part]
             except BadValue as fault:
                 faults[clip.id] = str(fault)
             progress.advance()

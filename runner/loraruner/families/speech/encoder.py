@@ -63,7 +63,8 @@ class States:
         place = self._model.get_decoder().embed_tokens.weight  # the encoder may have been dropped
         kinds, tensors = zip(*(_read(item.file) for item in items), strict=True)
         if set(kinds) == {STATES}:
-            return torch.stack([each[: self._frames] for each in tensors]).to(place.device, place.dtype)
+            with torch.autocast(place.device.type, enabled=False):  # it refuses to stack fp16 where it computes in bf16
+                return torch.stack([each[: self._frames] for each in tensors]).to(place.device, place.dtype)
         assert set(kinds) == {AUDIO}
         mels = [self._mel(audio, item, draw) for audio, item in zip(tensors, items, strict=True)]
         states = self._model.get_encoder()(torch.stack(mels).to(place.device, place.dtype)).last_hidden_state

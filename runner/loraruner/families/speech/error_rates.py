@@ -14,6 +14,7 @@ from transformers.models.whisper.english_normalizer import BasicTextNormalizer, 
 from loraruner.errors import DataInvalid
 from loraruner.families.speech.items import Item
 
+ENGLISH = "en"
 SPACELESS = frozenset({"ja", "lo", "my", "th", "yue", "zh"})  # written without spaces between words
 
 
@@ -24,19 +25,19 @@ class Heard:
     clip: str
     reference: str
     text: str
-    language: str | None
+    language: str | None  # of the texts: a translation is English, whatever was spoken
 
 
 def join_pieces(items: Sequence[Item], texts: Sequence[str]) -> list[Heard]:
     """One entry a clip, in the order of the items; ``texts[i]`` was heard in ``items[i]``."""
     clips: dict[str, Heard] = {}
     for item, text in zip(items, texts, strict=True):
-        clip = clips.get(item.clip)
+        clip, language = clips.get(item.clip), ENGLISH if item.whisper_task == "translate" else item.language
         if clip is None:
-            clips[item.clip] = Heard(item.clip, item.transcript, text, item.language)
+            clips[item.clip] = Heard(item.clip, item.transcript, text, language)
             continue
-        reference = join_texts((clip.reference, item.transcript), item.language)
-        clips[item.clip] = replace(clip, reference=reference, text=join_texts((clip.text, text), item.language))
+        reference = join_texts((clip.reference, item.transcript), language)
+        clips[item.clip] = replace(clip, reference=reference, text=join_texts((clip.text, text), language))
     return list(clips.values())
 
 
@@ -86,7 +87,7 @@ class Normaliser:
 
     def text(self, text: str, language: str | None) -> str:
         """The text that ``cer`` compares."""
-        return _spaced(self._english(text) if language in (None, "en") else self._other(text))
+        return _spaced(self._english(text) if language in (None, ENGLISH) else self._other(text))
 
     def words(self, text: str, language: str | None) -> str:
         """The words that ``wer`` compares, with spaces between; letters where the language has no spaces."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loraruner.data.samples import Clip
 from loraruner.families.speech.divide import divide_transcript
 from loraruner.families.speech.encoder import States
 from loraruner.families.speech.items import Item
@@ -18,19 +17,24 @@ HEARD_TOKENS = 224  # of one piece at most: a third more than fast speech fills 
 log = logging.getLogger(__name__)
 
 
-def divide(clip: Clip, untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any) -> tuple[str, ...]:
-    """The part of ``clip.transcript`` that is said in each of its pieces ``untold`` (items without labels), in order.
+def divide(
+    transcript: str, untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any
+) -> tuple[str, ...]:
+    """The part of a clip's ``transcript`` that is said in each of its pieces ``untold`` (without labels), in order.
 
     Raises BadValue when too little of the transcript is heard to tell. The base's own words are kept in ``folder``, in
     a file named by all that shapes them, so that a second run needs no model.
     """
-    return divide_transcript(clip.transcript, _heard(clip, untold, folder, listener, tokenizer))
+    return divide_transcript(transcript, _heard(untold, folder, listener, tokenizer))
 
 
-def _heard(clip: Clip, untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any) -> list[str]:
-    """What the base hears in each piece, from the cache where it is there and whole."""
-    told = (untold[0].language, untold[0].whisper_task)
-    path = folder / f"{digest_of('heard', clip.sha256, clip.pieces, *listener.key, *told, HEARD_TOKENS)}.json"
+def _heard(untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: Any) -> list[str]:
+    """What the base hears in each piece, from the cache where it is there and whole.
+
+    The pieces' files stand for their sound, and for how its states are had: stored ones are rounded.
+    """
+    told, files = (untold[0].language, untold[0].whisper_task), [item.file.stem for item in untold]
+    path = folder / f"{digest_of('heard', files, *listener.key, *told, HEARD_TOKENS)}.json"
     heard = _read(path, len(untold))
     if heard is None:
         from loraruner.families.speech.transcribe import transcribe

@@ -12,6 +12,7 @@ from loraruner.data.lines import BadValue
 from loraruner.errors import SpecInvalid
 
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
+TASKS = ("<|transcribe|>", "<|translate|>")
 LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")  # no other tag is as short
 TRANSCRIBE = "transcribe"
 MAX_TOKENS = 448  # positions of the decoder, of every Whisper

@@ -94,7 +94,10 @@ def _decode(model: Any, states: Tensor, rules: _Rules, between: Callable[[], Non
 
 
 def _suppressed(model: Any) -> tuple[list[int], list[int]]:
-    """Tokens that the base's generation settings never let out (noises, tags), and those not let out at first."""
-    settings = model.generation_config
+    """Tokens that the base's generation settings never let out (noises, tags), and those not let out at first.
+
+    Numbers that are no token say nothing, as in transformers; some settings hold -1.
+    """
+    settings, known = model.generation_config, range(model.config.vocab_size)
     always, at_first = settings.suppress_tokens or [], settings.begin_suppress_tokens or []
-    return list(always), list(at_first)
+    return [token for token in always if token in known], [token for token in at_first if token in known]
