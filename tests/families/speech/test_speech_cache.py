@@ -159,7 +159,9 @@ def test_bad_clips_are_skipped_with_the_reason(prepare: Prepare, clips: tuple[Cl
     assert "tokens long" in reasons["c.wav"]
     assert "'da' is no language of the base" in reasons["d.wav"]
     assert "is empty" in reasons["e.wav"]
-    with pytest.raises(DataInvalid, match=r"no usable clip to use for evaluation: e\.wav: its transcript is empty"):
+    with pytest.raises(
+        DataInvalid, match=r"^\$\.evaluation: none of 3 clips is usable .* e\.wav: its transcript is empty"
+    ):
         prepare(clips, evaluation=bad)
 
 

@@ -16,6 +16,8 @@ from loraruner.spec import Spec, SpeechOptions
 
 MIXED = (("bf16", "float16"), ("fp16", "bfloat16"))  # precision and dtype
 
+WHERE = {"train": "$.data.uri", "evaluation": "$.evaluation"}
+
 
 def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runtime) -> Prepared:
     """The pieces of every clip as files of ``cache``, and one index (``read_items``) for each part that has clips.
@@ -38,7 +40,10 @@ def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runt
             items, faults = preparing.items(clips)
             skipped += [Skipped(clip.id, faults[clip.id]) for clip in clips if clip.id in faults]
             if not items:
-                raise DataInvalid(f"no usable clip to use for {part}: {skipped[-1].name}: {skipped[-1].reason}")
+                raise DataInvalid(
+                    f"{WHERE[part]}: none of {len(clips)} clips is usable for {part} (last: {skipped[-1].name}: "
+                    f"{skipped[-1].reason}); mend them or name others"
+                )
             ids[part] = tuple(dict.fromkeys(item.clip for item in items))
             files[part] = preparing.write_index(items)
             files |= {item.file.stem: item.file for item in items}
