@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from loraruner.stores import open_store
 from loraruner.stores.base import Store
 from loraruner.training.attempt import Attempt, Trained, train
 from loraruner.training.signals import StopSignal
-from loraruner.workspace import RunKeys, open_workspace
+from loraruner.workspace import RunKeys, Workspace, open_workspace
 
 RUNTIME = Runtime(device="cpu", precision="fp32", dtype="float32", num_threads=1)
 KEYS = RunKeys("tiny-0123456789ab")
@@ -111,6 +112,7 @@ class TinyRun:
     events: list[Event] = field(default_factory=list)
     attempts: int = 0
     evaluations: list[dict[str, float]] = field(default_factory=list)
+    ship: Callable[[Workspace], None] = lambda workspace: None
 
     @property
     def store(self) -> Store:
@@ -145,7 +147,8 @@ class TinyRun:
 
         trainable.on_measure = on_measure
         workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id, "store", self.attempts)
-        attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, lambda: None)
+        ship = partial(self.ship, workspace)
+        attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, ship)
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))
         self.evaluations = trained.progress.evaluations
         return trained

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from loraruner import attempt_logs
 from loraruner.errors import DataInvalid, Preempted
 from loraruner.spec import Spec
+from loraruner.workspace import Workspace
 from tests.support.tiny_training import IDENTITY, KEYS, TinyRun, TinyTrainable, assert_same_bits, job
 
 STEPS = 6
@@ -107,3 +109,22 @@ def test_resume_past_the_end_is_refused(tmp_path: Path) -> None:
     run.attempt(job(training__max_steps=4), trainable())
     with pytest.raises(DataInvalid, match=r"checkpoint is at step 4, the job ends at step 2; raise \$\.training"):
         run.attempt(job(training__max_steps=2), trainable())
+
+
+def test_records_reach_the_store_before_their_checkpoint(tmp_path: Path) -> None:
+    """Wherever a kill falls, the store has the record of every step before its newest checkpoint."""
+    run, shipped = TinyRun(tmp_path), []
+    stored = tmp_path / "store" / KEYS.logs(1) / "metrics.jsonl"
+
+    def last_step() -> int:
+        return max((each["step"] for each in attempt_logs.read_metrics(stored)), default=0) if stored.exists() else 0
+
+    def ship(workspace: Workspace) -> None:
+        newest = max((int(name[-6:]) for name in run.checkpoints()), default=0)
+        shipped.append((newest, last_step()))
+        attempt_logs.ship(workspace, run.store, KEYS, 1)
+
+    run.ship = ship
+    run.attempt(job(training__max_steps=6, checkpoint__every_steps=1), trainable())
+    assert shipped and all(newest <= recorded for newest, recorded in shipped)
+    assert last_step() == 6

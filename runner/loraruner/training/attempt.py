@@ -65,11 +65,11 @@ def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, 
 
     def commit(snapshot: Snapshot) -> None:
         started = time.monotonic()
+        attempt.ship_logs()  # first: whoever resumes from this checkpoint has the records of all steps before it
         shelf.commit(snapshot)
         taken_s, grace_s = time.monotonic() - started, spec.checkpoint.grace_s
         if taken_s > grace_s:
             _LOG.warning("a checkpoint took %.0f s to save, more than $.checkpoint.grace_s = %d s", taken_s, grace_s)
-        attempt.ship_logs()
 
     metrics = Metrics(attempt.workspace.metrics(attempt.number), attempt.workspace.tensorboard(attempt.number))
     try:
