@@ -46,7 +46,15 @@ def sections() -> Iterator[str]:
             for task in schema["properties"]["task"]["enum"]:
                 yield section(f"`options` of `{task}`", node["description"], catalog.options_of(task))
         elif "properties" in node:
-            yield section(f"`{name}`", node["description"], node)
+            yield from nested(name, node)
+
+
+def nested(name: str, node: Mapping[str, Any]) -> Iterator[str]:
+    """A section, then every object inside it: ``data``, ``data.caption``."""
+    yield section(f"`{name}`", node["description"], node)
+    for key, child in node["properties"].items():
+        if "properties" in child and name != "labels":
+            yield from nested(f"{name}.{key}", child)
 
 
 def section(title: str, text: str, node: Mapping[str, Any]) -> str:
@@ -88,7 +96,8 @@ def value(node: Mapping[str, Any]) -> str:
         parts.append(f"at most {node['maxLength']} characters")
     if "items" in node:
         items = node["items"]
-        parts.append("of " + (value(items) if "enum" in items else f"{items['type']}s"))
+        nouns = "lists of strings" if items["type"] == "array" else f"{items['type']}s"
+        parts.append("of " + (value(items) if "enum" in items else nouns))
     if "maxItems" in node:
         parts.append(f"at most {node['maxItems']}")
     return ", ".join(parts)

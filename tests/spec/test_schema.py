@@ -55,6 +55,53 @@ FROZEN_KEYS = [
     "data.metadata",
     "data.sha256",
     "data.max_bad_fraction",
+    "data.license",
+    "data.caption",
+    "data.caption.model",
+    "data.caption.sha256",
+    "data.caption.prompt",
+    "data.caption.template",
+    "data.caption.prefix",
+    "data.caption.suffix",
+    "data.caption.deny",
+    "data.caption.vocabulary",
+    "data.caption.num_tags",
+    "data.caption.max_new_tokens",
+    "data.caption.batch_size",
+    "data.quality",
+    "data.quality.checks",
+    "data.quality.checks.too_small",
+    "data.quality.checks.extreme_aspect",
+    "data.quality.checks.blurred",
+    "data.quality.checks.under_exposed",
+    "data.quality.checks.over_exposed",
+    "data.quality.checks.near_duplicate",
+    "data.quality.checks.transparent",
+    "data.quality.checks.framed",
+    "data.quality.checks.identical_caption",
+    "data.quality.checks.short_caption",
+    "data.quality.checks.vague_caption",
+    "data.quality.checks.long_caption",
+    "data.quality.checks.clashing_styles",
+    "data.quality.checks.trigger_missing",
+    "data.quality.checks.duplicate_row",
+    "data.quality.checks.empty_answer",
+    "data.quality.checks.long_answer",
+    "data.quality.checks.mixed_forms",
+    "data.quality.checks.mixed_languages",
+    "data.quality.checks.personal_data",
+    "data.quality.min_side",
+    "data.quality.max_aspect",
+    "data.quality.min_sharpness",
+    "data.quality.min_brightness",
+    "data.quality.max_brightness",
+    "data.quality.max_hash_distance",
+    "data.quality.min_caption_words",
+    "data.quality.trigger",
+    "data.quality.vague_captions",
+    "data.quality.clashing_styles",
+    "data.quality.max_answer_words",
+    "data.require_review",
     "lora",
     "lora.rank",
     "lora.alpha",
@@ -132,10 +179,28 @@ def fields() -> Iterator[tuple[tuple[str, ...], str | None, Any]]:
         if section.name == "options":
             for task, kind in OPTIONS.items():
                 yield from (((section.name, field.name), task, field) for field in dataclasses.fields(kind))
-        elif dataclasses.is_dataclass(section.type):
-            yield from (((section.name, f.name), None, f) for f in dataclasses.fields(section.type))
+        elif kind := record_of(section.type):
+            yield from ((path, None, field) for path, field in leaves((section.name,), kind))
         elif section.name not in ("labels", "schema"):
             yield (section.name,), None, section
+
+
+def record_of(kind: Any) -> Any:
+    """The dataclass that an annotation names, alone or beside None."""
+    return next((each for each in (kind, *get_args(kind)) if dataclasses.is_dataclass(each)), None)
+
+
+def leaves(path: tuple[str, ...], kind: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, field) of every field below a dataclass that is none itself."""
+    for field in dataclasses.fields(kind):
+        if inner := record_of(field.type):
+            yield from leaves((*path, field.name), inner)
+        else:
+            yield (*path, field.name), field
+
+
+def plain_tuple(value: Any) -> Any:
+    return tuple(plain_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def json_types(kind: Any) -> set[str]:
@@ -163,14 +228,14 @@ def test_dataclass_and_schema_agree(path: tuple[str, ...], task: str | None, fie
     assert key.required == (field.default is dataclasses.MISSING)
     if not key.required:
         default = key.schema["default"]
-        assert (tuple(default) if isinstance(default, list) else default) == field.default
+        assert plain_tuple(default) == field.default
 
 
 def test_no_key_lacks_its_field() -> None:
     """The schema offers nothing that the dataclasses would drop."""
     known = {(path, task) for path, task, _ in fields()}
-    leaves = {(k.path, k.task) for k in catalog.all_keys() if "properties" not in k.schema and k.name != "options"}
-    assert {leaf for leaf in leaves if leaf[0][0] not in ("labels", "$schema")} == known
+    found = {(k.path, k.task) for k in catalog.all_keys() if "properties" not in k.schema and k.name != "options"}
+    assert {leaf for leaf in found if leaf[0][0] not in ("labels", "$schema")} == known
 
 
 def test_tasks_agree() -> None:

@@ -1,21 +1,19 @@
 """Arguments in, exit code out: the only place that prints and that turns an error into an exit.
 
-A command is one line in ``COMMANDS``; its module is imported when it runs, so that ``--help`` imports nothing
-heavy.
+A command is one line in ``COMMANDS``.
 """
 
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
-from typing import NamedTuple
 
 import click
 
 from loraruner import __version__, settings
 from loraruner.cli import termination
 from loraruner.cli.context import CliContext
+from loraruner.cli.lazy import Lazy, LazyGroup
 from loraruner.cli.output import say
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.files import disk_error
@@ -24,19 +22,14 @@ from loraruner.redact import Redactor
 INTERRUPTED = 130  # Ctrl-C where no run is under way: what a shell reports for SIGINT
 
 
-class Lazy(NamedTuple):
-    """A command that is not imported yet: where it is (``module:name``) and its line in ``--help``."""
-
-    target: str
-    help: str
-
-
 COMMANDS: dict[str, Lazy] = {
     "train": Lazy("loraruner.cli.train:train", "Train and publish the adapter that a job describes."),
     "init": Lazy("loraruner.cli.init:init", "Write a starter job for a task."),
     "schema": Lazy("loraruner.cli.schema:schema", "Print the JSON Schema of a job."),
     "validate": Lazy("loraruner.cli.validate:validate", "Check a job and name every fault with its fix."),
     "plan": Lazy("loraruner.cli.plan:plan", "Say what a job would do and need, and train nothing."),
+    "import": Lazy("loraruner.cli.importing:import_", "Turn another trainer's configuration into a job."),
+    "data": Lazy("loraruner.cli.data:data", "Check, caption and review data, and choose settings for it."),
     "infer": Lazy("loraruner.cli.infer:infer", "Try a version on prompts or recordings, with and without it."),
     "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
     "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
@@ -45,28 +38,7 @@ COMMANDS: dict[str, Lazy] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of ``COMMANDS``."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].target.partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="loraruner")
 @click.option(
     "--log-format",

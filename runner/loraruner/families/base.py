@@ -38,6 +38,14 @@ class Base:
 
 
 @dataclass(frozen=True)
+class TokenLimit:
+    """How many tokens the base makes of a caption or of one answer, and how many it takes."""
+
+    count: Callable[[str], int]
+    limit: int
+
+
+@dataclass(frozen=True)
 class BatchLoss:
     """Sum of the losses in a micro-batch and the weight it was summed over.
 
@@ -135,6 +143,10 @@ class Family(Protocol):
 
     def check_base(self, path: Path) -> None:
         """Refuse a base of another family, pickles, code, cut files: DataInvalid in one sentence; no torch."""
+        ...
+
+    def token_limit(self, spec: Spec | None, base: Path | None) -> TokenLimit | None:
+        """How long a caption or an answer may be; None where the base's tokenizer is needed and not given; no torch."""
         ...
 
     def localize(self, base: Base, cache: Path) -> Base:

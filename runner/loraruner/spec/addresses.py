@@ -10,7 +10,7 @@ from loraruner.spec.faults import Fault, shorten
 
 READABLE = ("s3", "file", "https", "hf")
 WRITABLE = ("s3", "file")
-INPUTS = ("model.base", "data.uri", "evaluation.uri", "evaluation.general_uri")
+INPUTS = ("model.base", "data.uri", "data.caption.model", "evaluation.uri", "evaluation.general_uri")
 
 HUB_REPOSITORY = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/]+))?/?")
 """A whole repository of a model hub: its id and, where named, the revision."""

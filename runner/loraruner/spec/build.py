@@ -22,6 +22,34 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "text-generation": ("default", "attention", "all-linear"),
     "automatic-speech-recognition": ("default", "attention", "decoder-linear", "encoder", "all-linear"),
 }
+# The findings of ``data.quality`` that a task's samples can have. Bad clips are found by reading them.
+CHECKS: dict[str, tuple[str, ...]] = {
+    "text-to-image": (
+        "too_small",
+        "extreme_aspect",
+        "blurred",
+        "under_exposed",
+        "over_exposed",
+        "near_duplicate",
+        "transparent",
+        "framed",
+        "identical_caption",
+        "short_caption",
+        "vague_caption",
+        "long_caption",
+        "clashing_styles",
+        "trigger_missing",
+    ),
+    "text-generation": (
+        "duplicate_row",
+        "empty_answer",
+        "long_answer",
+        "mixed_forms",
+        "mixed_languages",
+        "personal_data",
+    ),
+    "automatic-speech-recognition": (),
+}
 
 
 def build(document: Mapping[str, Any]) -> Spec:
@@ -54,9 +82,10 @@ def _record(kind: Any, values: Mapping[str, Any]) -> Any:
 def _typed(value: Any, kind: Any) -> Any:
     """JSON tells no integer from 8.0 and has no tuples: give each field the type that its dataclass names."""
     if isinstance(value, dict):
-        return _record(kind, value) if dataclasses.is_dataclass(kind) else dict(value)
+        record = next((each for each in (kind, *get_args(kind)) if dataclasses.is_dataclass(each)), None)
+        return _record(record, value) if record else dict(value)
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(_typed(item, None) for item in value)
     if kind is float:
         return float(value)
     if isinstance(value, float) and int in (kind, *get_args(kind)):

@@ -20,6 +20,79 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Caption:
+    """Captions by a model for the pictures that have none; ``template`` goes around each, then ``prefix``, ``suffix``."""
+
+    model: str
+    sha256: str | None = None
+    prompt: str = ""
+    template: str = "{caption}"
+    prefix: str = ""
+    suffix: str = ""
+    deny: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    num_tags: int = 5
+    max_new_tokens: int = 40
+    batch_size: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """What follows from each finding: ``off``, ``warn``, ``skip`` (the sample) or ``fail`` (the job)."""
+
+    too_small: str = "warn"
+    extreme_aspect: str = "warn"
+    blurred: str = "warn"
+    under_exposed: str = "warn"
+    over_exposed: str = "warn"
+    near_duplicate: str = "warn"
+    transparent: str = "warn"
+    framed: str = "warn"
+    identical_caption: str = "warn"
+    short_caption: str = "warn"
+    vague_caption: str = "warn"
+    long_caption: str = "warn"
+    clashing_styles: str = "warn"
+    trigger_missing: str = "warn"
+    duplicate_row: str = "warn"
+    empty_answer: str = "warn"
+    long_answer: str = "warn"
+    mixed_forms: str = "warn"
+    mixed_languages: str = "warn"
+    personal_data: str = "warn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """The quality gate and its thresholds; brightness and sharpness on grey values of 0 to 255."""
+
+    checks: Checks = field(default_factory=Checks)
+    min_side: int | None = None
+    max_aspect: float = 2.5
+    min_sharpness: float = 60.0
+    min_brightness: float = 30.0
+    max_brightness: float = 225.0
+    max_hash_distance: int = 4
+    min_caption_words: int = 3
+    trigger: str | None = None
+    vague_captions: tuple[str, ...] = (
+        "a beautiful landscape",
+        "a beautiful picture",
+        "a nice picture",
+        "a picture",
+        "a photo",
+        "an image",
+        "beautiful scenery",
+        "nice view",
+    )
+    clashing_styles: tuple[tuple[str, ...], ...] = (
+        ("cartoon", "anime", "comic", "manga", "line art", "flat vector"),
+        ("photo-realistic", "photorealistic", "hyperrealistic", "realistic", "photograph", "photography"),
+    )
+    max_answer_words: int = 800
+
+
+@dataclass(frozen=True, kw_only=True)
 class Data:
     """The training samples."""
 
@@ -27,6 +100,10 @@ class Data:
     metadata: str | None = None
     sha256: str | None = None
     max_bad_fraction: float = 0.1
+    license: str | None = None
+    caption: Caption | None = None
+    quality: Quality | None = None
+    require_review: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from loraruner.spec import addresses, credentials, hints
+from loraruner.spec import addresses, credentials, data_semantics, hints
 from loraruner.spec.build import FORMATS, TARGETS
 from loraruner.spec.faults import HIDDEN, Fault, pointer, shorten
 from loraruner.spec.model import Lora, Training
@@ -157,6 +157,16 @@ def _prompts(document: Document) -> Iterator[Fault]:
         yield Fault("$.sampling.prompts", shorten(prompts), f"has no meaning for {SPEECH}", fix)
 
 
+def _data(document: Document) -> Iterator[Fault]:
+    """What ``data.caption`` and ``data.quality`` cannot say together, or about this task."""
+    task = _get(document, "task", str)
+    caption, quality = _get(document, "data.caption", dict), _get(document, "data.quality", dict)
+    if caption is not None:
+        yield from data_semantics.caption_faults(caption, task)
+    if quality is not None:
+        yield from data_semantics.quality_faults(quality, task)
+
+
 def _expiry(document: Document) -> Iterator[Fault]:
     day = _get(document, "labels.expires", str)
     if day is None or len(day) != len("2027-01-01"):
@@ -259,6 +269,7 @@ _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _metadata,
     _evaluation,
     _prompts,
+    _data,
     _expiry,
     _resume,
     _addresses,

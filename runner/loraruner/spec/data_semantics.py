@@ -1,0 +1,69 @@
+"""What the schema cannot say about ``data.caption`` and ``data.quality``. No store or path is touched."""
+
+import string
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loraruner.spec.build import CHECKS, FORMATS
+from loraruner.spec.faults import Fault, pointer, shorten
+
+PICTURES, SPEECH = "text-to-image", "automatic-speech-recognition"
+OF_TEXT = ("max_answer_words",)
+Section = Mapping[str, Any]
+
+
+def caption_faults(caption: Section, task: str | None) -> Iterator[Fault]:
+    """Captions are for pictures, and their template has one place for them."""
+    if task in FORMATS and task != PICTURES:
+        yield Fault("$.data.caption", shorten(caption), f"has no meaning for {task}", "remove it")
+    template = caption.get("template")
+    if isinstance(template, str) and not is_template(template):
+        yield Fault(
+            "$.data.caption.template",
+            shorten(template),
+            "does not say once where the caption goes",
+            "write {caption} there, and no other braces",
+        )
+
+
+def is_template(text: str) -> bool:
+    """Whether ``{caption}`` is the one field of a template."""
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError:
+        return False
+    fields = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
+    return fields == [("caption", "", None)]
+
+
+def quality_faults(quality: Section, task: str | None) -> Iterator[Fault]:
+    """Checks and thresholds are the task's own, and don't contradict each other."""
+    if task == SPEECH:
+        fix = "remove it: clips that can't be used are always found and counted"
+        yield Fault("$.data.quality", shorten(quality), f"has no meaning for {task}", fix)
+    elif task in CHECKS:
+        yield from _of_other_tasks(quality, task)
+    checks = quality.get("checks")
+    trigger_action = checks.get("trigger_missing") if isinstance(checks, dict) else None
+    if trigger_action not in (None, "off") and quality.get("trigger") is None:
+        yield Fault(
+            "$.data.quality.checks.trigger_missing",
+            shorten(trigger_action),
+            "finds nothing, as no trigger is named",
+            "give $.data.quality.trigger",
+        )
+    low, high = quality.get("min_brightness"), quality.get("max_brightness")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
+        yield Fault("$.data.quality.min_brightness", shorten(low), "is not less than max_brightness", "lower it")
+
+
+def _of_other_tasks(quality: Section, task: str) -> Iterator[Fault]:
+    known = {name for names in CHECKS.values() for name in names}
+    checks = quality.get("checks")
+    for name, value in checks.items() if isinstance(checks, dict) else ():
+        if name in known and name not in CHECKS[task]:
+            place = pointer(("data", "quality", "checks", name))
+            yield Fault(place, shorten(value), f"is no check of {task}", "remove it")
+    for name, value in quality.items():
+        if name != "checks" and (name in OF_TEXT) == (task == PICTURES) and value is not None:
+            yield Fault(pointer(("data", "quality", name)), shorten(value), f"has no meaning for {task}", "remove it")
