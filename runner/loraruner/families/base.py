@@ -146,7 +146,10 @@ class Family(Protocol):
         ...
 
     def token_limit(self, spec: Spec | None, base: Path | None) -> TokenLimit | None:
-        """How long a caption or an answer may be; None where the base's tokenizer is needed and not given; no torch."""
+        """How long a caption or an answer may be; None where the base's tokenizer is needed and not given.
+
+        ``base`` may be a folder of a tokenizer alone. Imports no torch without a base.
+        """
         ...
 
     def localize(self, base: Base, cache: Path) -> Base:

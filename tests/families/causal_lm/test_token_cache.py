@@ -25,10 +25,10 @@ def test_rows_come_back_as_they_were_encoded(base: Base, tmp_path: Path) -> None
 
 
 def test_the_same_content_is_the_same_file(base: Base, tmp_path: Path) -> None:
-    """Renamed rows hit the cache, whose file is not written again; other text, limit or base does not."""
+    """Rows of another name or form hit the cache, which isn't written again; other text, limit or base doesn't."""
     path = prepare(base, Samples(ROWS), tmp_path, 64).files["train"]
     written = path.stat().st_mtime_ns
-    renamed = tuple(replace(row, id=f"b{row.id}") for row in ROWS)
+    renamed = tuple(replace(row, id=f"b{row.id}", form="text") for row in ROWS)
     assert prepare(base, Samples(renamed), tmp_path, 64).files["train"] == path
     assert path.stat().st_mtime_ns == written
     others = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from loraruner.data.rows import scan_rows
 from loraruner.data.samples import Row, Scan
-from loraruner.families.base import Artifact, Base, Prepared, Request, Runtime, Samples, Trainable, Trials
+from loraruner.families.base import Artifact, Base, Prepared, Request, Runtime, Samples, TokenLimit, Trainable, Trials
 from loraruner.families.causal_lm import base_check
 from loraruner.spec import Spec, TextOptions
 
@@ -24,6 +24,16 @@ class CausalLm:
     def check_base(self, path: Path) -> None:
         """Refuse what is not a causal LM as a Hugging Face folder or a GGUF."""
         base_check.check_base(path)
+
+    def token_limit(self, spec: Spec | None, base: Path | None) -> TokenLimit | None:
+        """Answers by the base's tokenizer, which brings torch along; None without a base."""
+        if base is None:
+            return None
+        from loraruner.families.causal_lm import answer_tokens
+
+        options = spec.options if spec else TextOptions()
+        assert isinstance(options, TextOptions)  # the schema ties options to the task
+        return answer_tokens.token_limit(base, options.max_length)
 
     def localize(self, base: Base, cache: Path) -> Base:
         """A GGUF is converted into ``cache`` once; a folder stays as it is."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from loraruner.errors import DataInvalid
 from loraruner.families.causal_lm.gguf_header import read_gguf_header
-from loraruner.families.hf_folder import (
+from loraruner.pretrained.hf_folder import (
     CONFIG,
     check_tokenizer,
     check_weights,

@@ -79,8 +79,8 @@ def read_tokens(path: Path) -> TokenRows:
 
 
 def _key(base: Base, rows: Sequence[Row], max_length: int) -> str:
-    """Hex digest of all that shapes the tokens; a row's id (its place in a file) does not."""
-    contents = [{name: value for name, value in asdict(row).items() if name != "id"} for row in rows]
+    """Hex digest of all that shapes the tokens; a row's id (its place in a file) and form do not."""
+    contents = [{name: value for name, value in asdict(row).items() if name not in ("id", "form")} for row in rows]
     text = json.dumps([ENCODING, base.digest, max_length, contents], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

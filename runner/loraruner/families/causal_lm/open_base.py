@@ -12,8 +12,8 @@ from loraruner.errors import DataInvalid
 from loraruner.families.base import Base
 from loraruner.families.causal_lm.base_check import find_gguf
 from loraruner.families.causal_lm.gguf_header import read_gguf_header
-from loraruner.families.loading import LOCAL, load_whole, readable, without_dropout
 from loraruner.files import replacing, require_free
+from loraruner.pretrained.loading import LOCAL, load_whole, readable, without_dropout
 
 CONVERSION = 1  # part of the folder's name: raise it when what is written changes
 FP32_BYTES = 4

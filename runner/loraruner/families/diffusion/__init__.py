@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 from loraruner.data.pictures import scan_pictures
 from loraruner.data.samples import Picture, Scan
-from loraruner.families.base import Artifact, Base, Family, Prepared, Request, Runtime, Samples, Trainable, Trials
+from loraruner.families.base import (
+    Artifact,
+    Base,
+    Family,
+    Prepared,
+    Request,
+    Runtime,
+    Samples,
+    TokenLimit,
+    Trainable,
+    Trials,
+)
 from loraruner.families.diffusion import base_model, latents, sampling
 from loraruner.spec import Spec
 
@@ -20,12 +31,18 @@ class DiffusionFamily:
     """See ``families.base.Family``; heavy modules are imported by the verbs that need them."""
 
     def scan(self, spec: Spec, path: Path) -> Scan[Picture]:
-        """Pictures with captions below ``path``."""
-        return scan_pictures(path, metadata=spec.data.metadata)
+        """Pictures with captions below ``path``; where the job has a captioner, those without one too."""
+        return scan_pictures(path, metadata=spec.data.metadata, keep_uncaptioned=spec.data.caption is not None)
 
     def check_base(self, path: Path) -> None:
         """Refuse anything but a Stable Diffusion 1.x folder or single file."""
         base_model.check_base(path)
+
+    def token_limit(self, spec: Spec | None, base: Path | None) -> TokenLimit | None:
+        """Captions by CLIP's tokenizer: the base's own, else the one of Stable Diffusion 1.x."""
+        from loraruner.families.diffusion import caption_tokens
+
+        return caption_tokens.token_limit(base)
 
     def localize(self, base: Base, cache: Path) -> Base:
         """Both layouts are read as they are."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loraruner.errors import DataInvalid, InputMissing
 from loraruner.families.diffusion import diffusers_folder, original_layout, single_file
-from loraruner.families.weights import refuse_pickle
+from loraruner.pretrained.weights import refuse_pickle
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loraruner.errors import DataInvalid
-from loraruner.families.weights import check_safetensors, refuse_pickle
+from loraruner.pretrained.weights import check_safetensors, refuse_pickle
 
 MAX_CONFIG_BYTES = 1 << 20
 CONFIG_NAMES = ("model_index.json", "config.json", "scheduler_config.json", "tokenizer_config.json")

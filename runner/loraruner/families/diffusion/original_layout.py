@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loraruner.errors import DataInvalid
-from loraruner.families.weights import check_safetensors
+from loraruner.pretrained.weights import check_safetensors
 
 PREFIXES = {
     "unet": "model.diffusion_model.",

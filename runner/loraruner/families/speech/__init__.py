@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from loraruner.data.clips import scan_clips
 from loraruner.data.samples import Clip, Scan
-from loraruner.families.base import Artifact, Base, Prepared, Request, Runtime, Samples, Trainable, Trials
+from loraruner.families.base import Artifact, Base, Prepared, Request, Runtime, Samples, TokenLimit, Trainable, Trials
 from loraruner.families.speech import base_check
 from loraruner.families.speech.items import FRAME_S, options_of
 from loraruner.spec import Spec
@@ -31,6 +31,10 @@ class Speech:
     def check_base(self, path: Path) -> None:
         """Refuse what is not a Whisper as a Hugging Face folder."""
         base_check.check_base(path)
+
+    def token_limit(self, spec: Spec | None, base: Path | None) -> TokenLimit | None:
+        """None: transcripts that the base can't take are found when clips are encoded."""
+        return None
 
     def localize(self, base: Base, cache: Path) -> Base:
         """A folder stays as it is."""

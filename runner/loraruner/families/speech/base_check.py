@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loraruner.errors import DataInvalid
-from loraruner.families.hf_folder import (
+from loraruner.pretrained.hf_folder import (
     CONFIG,
     check_tokenizer,
     check_weights,
@@ -19,7 +19,7 @@ from loraruner.families.hf_folder import (
     refuse_quantized,
     refuse_single_file,
 )
-from loraruner.families.weights import PICKLE_SUFFIXES
+from loraruner.pretrained.weights import PICKLE_SUFFIXES
 
 ARCHITECTURE = "WhisperForConditionalGeneration"
 EXTRACTOR = "preprocessor_config.json"

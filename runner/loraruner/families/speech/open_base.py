@@ -7,8 +7,8 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForCondi
 
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base
-from loraruner.families.loading import LOCAL, load_whole, readable, without_dropout
 from loraruner.families.speech.tokens import NO_TIMESTAMPS, START, TASKS, is_multilingual
+from loraruner.pretrained.loading import LOCAL, load_whole, readable, without_dropout
 
 UNLIMITED = 1 << 30  # tokens; ``encode_transcript`` has a limit of its own, and one sentence about it
 FIX = "save it again with save_pretrained of a current transformers"

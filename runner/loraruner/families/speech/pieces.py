@@ -20,8 +20,8 @@ from loraruner.data.samples import Clip
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Runtime
 from loraruner.families.speech import encoder, open_base
-from loraruner.families.weights import check_safetensors
 from loraruner.files import require_free
+from loraruner.pretrained.weights import check_safetensors
 
 ENCODING = 1  # raise it when the same recording would become other bytes
 LOG_EVERY_S = 15.0

@@ -44,5 +44,5 @@ def readable(path: Path, fix: str) -> Iterator[None]:
     except (LoraRunerError, MemoryError):
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
         raise DataInvalid(f"{path}: transformers cannot load it ({reason}); {fix}") from error

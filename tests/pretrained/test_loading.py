@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from loraruner.errors import DataInvalid, Preempted
-from loraruner.families.loading import readable, without_dropout
+from loraruner.pretrained.loading import readable, without_dropout
 
 
-@pytest.mark.parametrize("error", [ValueError("bad\nmore"), KeyError("bad"), TypeError("bad"), Exception("bad")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad\nmore"), KeyError("bad"), TypeError("bad"), ImportError("\n \nbad\nmore")]
+)
 def test_faults_of_the_files_become_one_line(error: Exception) -> None:
-    """The first line of the library's message stands between the path and what to do."""
+    """The first line of the library's message that says anything stands between the path and what to do."""
     message = r"^base: transformers cannot load it \('?bad'?\); fetch it$"
     with pytest.raises(DataInvalid, match=message), readable(Path("base"), "fetch it"):
         raise error

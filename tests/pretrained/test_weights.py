@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save
 
 from loraruner.errors import DataInvalid
-from loraruner.families.weights import check_safetensors, refuse_pickle
+from loraruner.pretrained.weights import check_safetensors, refuse_pickle
 
 WHOLE = save({"a": np.zeros((2, 3), np.float32), "b": np.ones(4, np.int64)}, metadata={"format": "pt"})
 Edit = Callable[[dict[str, Any]], Any]

@@ -10,10 +10,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loraruner.errors import DataInvalid
-from loraruner.families.weights import PICKLE_SUFFIXES, check_safetensors, refuse_pickle
+from loraruner.pretrained.weights import PICKLE_SUFFIXES, check_safetensors, refuse_pickle
 
 MAX_JSON_BYTES = 64 << 20  # an index of thousands of shards is far below
-MAX_LABELS = 100_000  # of classifiers, which no base is
+# Bounds of what is made in memory before a weight is read: names of a classifier's labels, which no base is; layers.
+MOST = {
+    "num_labels": 100_000,
+    **dict.fromkeys(("num_hidden_layers", "num_layers", "n_layer", "n_layers"), 1000),
+    **dict.fromkeys(("encoder_layers", "decoder_layers", "depth"), 1000),
+}
 FREE_TEXT_KEYS = frozenset({"_name_or_path", "_model_name_or_path", "name_or_path"})  # never read when loading
 CONFIG = "config.json"
 
@@ -47,7 +52,7 @@ def refuse_other_folder(folder: Path, needed: str) -> None:
 def refuse_code(folder: Path, names: Sequence[str]) -> None:
     """Raise DataInvalid for code in the folder, or when a file of ``names`` asks for some or points outside.
 
-    Also for a number of labels that would fill the memory.
+    Also for a number of labels or layers that would fill the memory.
     """
     script = next(iter(sorted(folder.rglob("*.py"))), None)
     if script is not None:
@@ -65,8 +70,10 @@ def refuse_code(folder: Path, names: Sequence[str]) -> None:
 def _refuse_leaf(file: Path, place: str, key: str, value: Any) -> None:
     if ".auto_map" in place:
         raise DataInvalid(f"{file}: {place} asks for remote code, which is never run; use a model without auto_map")
-    if key == "num_labels" and isinstance(value, int) and value > MAX_LABELS:
-        raise DataInvalid(f"{file}: {place} = {value:,}, each of which would get a name in memory; remove that entry")
+    if isinstance(value, int) and value > MOST.get(key, value):
+        raise DataInvalid(
+            f"{file}: {place} = {value:,}, each of which would take memory, and {MOST[key]:,} are the most; correct it"
+        )
     if not isinstance(value, str) or key in FREE_TEXT_KEYS:
         return
     names_file = file.name == CONFIG or key.endswith("_file")

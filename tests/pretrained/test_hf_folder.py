@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loraruner.errors import DataInvalid
-from loraruner.families import hf_folder
+from loraruner.pretrained import hf_folder
 
 
 def test_only_the_named_files_are_asked_for_code(tmp_path: Path) -> None:
@@ -15,6 +15,16 @@ def test_only_the_named_files_are_asked_for_code(tmp_path: Path) -> None:
     hf_folder.refuse_code(tmp_path, ("config.json",))
     with pytest.raises(DataInvalid, match=r"preprocessor_config\.json: \$\.auto_map\.AutoImageProcessor asks for"):
         hf_folder.refuse_code(tmp_path, ("config.json", "preprocessor_config.json"))
+
+
+@pytest.mark.parametrize("name", ["num_labels", "num_hidden_layers", "depth"])
+def test_settings_that_would_fill_the_memory(tmp_path: Path, name: str) -> None:
+    """So many labels or layers, wherever they stand, are refused before anything is made of them."""
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": {name: 10**6}}))
+    with pytest.raises(DataInvalid, match=rf"\$\.text_config\.{name} = 1,000,000, each of which would take memory"):
+        hf_folder.refuse_code(tmp_path, ("config.json",))
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": {name: 1000}}))
+    hf_folder.refuse_code(tmp_path, ("config.json",))
 
 
 def test_any_depth_of_settings_is_searched(tmp_path: Path) -> None:
