@@ -78,6 +78,18 @@ def test_where_captions_come_from(tmp_path: Path) -> None:
     assert reasons(found) == {"4.png": "no caption: add it to metadata.csv or a .txt beside"}
 
 
+def test_pictures_for_a_captioner(tmp_path: Path) -> None:
+    """When asked, a picture without a caption is kept with an empty one; a caption that cannot be read is a fault."""
+    names = [save(tmp_path / f"{name}.png").name for name in ("captioned", "empty", "listed", "none", "torn")]
+    (tmp_path / "metadata.csv").write_text("filename,prompt\ncaptioned.png,a red square\nlisted.png,\n")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "torn.txt").write_bytes(b"\xff")
+    found = scan_pictures(tmp_path, metadata=None, keep_uncaptioned=True)
+    assert {p.id: p.caption for p in found.samples} == dict.fromkeys(names[:4], "") | {names[0]: "a red square"}
+    assert reasons(found) == {"torn.png": "its caption torn.txt is not UTF-8, or too long"}
+    assert len(scan(tmp_path).samples) == 1
+
+
 def test_bad_sidecars(tmp_path: Path) -> None:
     """A sidecar that is empty, not UTF-8 or too long costs its picture, with the reason."""
     for name, content in {"a": b" \n", "b": b"caf\xe9", "c": b"x" * 20_000, "d": b"x" * 80_000}.items():

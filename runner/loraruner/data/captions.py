@@ -9,14 +9,18 @@ from loraruner.data.metadata import Captions, normal_name, tidy_text
 from loraruner.data.samples import Skipped
 
 
+class NoText(BadValue):
+    """The file has no caption or transcript: none is listed, none lies beside it, or the one beside it is empty."""
+
+
 def text_of(name: str, captions: Captions, files: Mapping[str, Path], kind: Kind) -> str:
-    """The caption or transcript of the file ``name``; BadValue when there is none, or none that can be read."""
+    """The caption or transcript of the file ``name``; NoText when there is none, BadValue when it cannot be read."""
     if text := captions.by_file.get(normal_name(name)):
         return text
     stem = name[: name.rindex(".")]
     sidecar = next((stem + suffix for suffix in kind.sidecar_suffixes if stem + suffix in files), None)
     if sidecar is None:
-        raise BadValue(f"no {kind.text}: add it to {captions.source or 'metadata.csv'} or a .txt beside")
+        raise NoText(f"no {kind.text}: add it to {captions.source or 'metadata.csv'} or a .txt beside")
     with files[sidecar].open("rb") as stream:
         raw = stream.read(4 * kind.max_chars + 4)
     try:
@@ -24,7 +28,7 @@ def text_of(name: str, captions: Captions, files: Mapping[str, Path], kind: Kind
     except UnicodeDecodeError:
         raise BadValue(f"its {kind.text} {sidecar} is not UTF-8, or too long") from None
     if not text:
-        raise BadValue(f"its {kind.text} {sidecar} is empty")
+        raise NoText(f"its {kind.text} {sidecar} is empty")
     return text
 
 

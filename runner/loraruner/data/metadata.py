@@ -72,7 +72,7 @@ def _collected(source: str, entries: Iterator[Entry], kind: Kind) -> Captions:
         try:
             if entry.fault:
                 raise BadValue(entry.fault)
-            file = _relative_name(entry.file, source, place)
+            file = relative_name(entry.file, source, place)
             if file in by_file:
                 raise BadValue(f"{entry.file[:200]!r} is listed twice; the first line is used")
             by_file[file] = tidy_text(entry.text, kind)
@@ -83,8 +83,11 @@ def _collected(source: str, entries: Iterator[Entry], kind: Kind) -> Captions:
     return Captions(source, by_file, tuple(skipped), extras)
 
 
-def _relative_name(stored: str, source: str, place: str) -> str:
-    """``stored`` as a path relative to the data folder."""
+def relative_name(stored: str, source: str, place: str) -> str:
+    """``stored``, which counts from the folder of the metadata file ``source``, as a path in the data folder.
+
+    Raises DataInvalid (65) when it points out of the folder, BadValue when it names nothing.
+    """
     name = stored.strip().replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or name[1:2] == ":" or ".." in parts:

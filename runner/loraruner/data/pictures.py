@@ -2,14 +2,15 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loraruner.data.captions import listed_in_vain, text_of
+from loraruner.data.captions import NoText, listed_in_vain, text_of
 from loraruner.data.folders import list_files
 from loraruner.data.kinds import PICTURES
 from loraruner.data.lines import BadValue
-from loraruner.data.metadata import read_captions
+from loraruner.data.metadata import Captions, read_captions
 from loraruner.data.samples import Picture, Scan, Skipped
 from loraruner.errors import DataInvalid
 from loraruner.files import digest_file
@@ -33,12 +34,15 @@ BROKEN = (
 )
 
 
-def scan_pictures(folder: Path, *, metadata: str | None, min_side: int = 0) -> Scan[Picture]:
+def scan_pictures(
+    folder: Path, *, metadata: str | None, min_side: int = 0, keep_uncaptioned: bool = False
+) -> Scan[Picture]:
     """Find every .png, .jpg, .jpeg, .webp and .bmp below ``folder`` that decodes and has a caption.
 
     Captions come from the file ``metadata`` (None: metadata.csv or metadata.jsonl where there is one), else
-    from a .txt or .caption beside the picture. Pictures whose shorter side has fewer than ``min_side`` pixels
-    are skipped. Raises what ``metadata.read_captions`` raises.
+    from a .txt or .caption beside the picture. With ``keep_uncaptioned`` a picture without one is kept with the
+    caption "", as a captioner is to follow. Pictures whose shorter side has fewer than ``min_side`` pixels are
+    skipped. Raises what ``metadata.read_captions`` raises.
     """
     listing = list_files(folder)
     captions = read_captions(listing.files, metadata, folder)
@@ -51,7 +55,7 @@ def scan_pictures(folder: Path, *, metadata: str | None, min_side: int = 0) -> S
         try:
             if suffix in PICTURES.foreign_suffixes:
                 raise BadValue(f"{suffix} {PICTURES.advice}")
-            caption = text_of(name, captions, listing.files, PICTURES)
+            caption = _caption(name, captions, listing.files, keep_uncaptioned)
             _check(path, min_side)
             pictures.append(Picture(name, path, caption, digest_file(path).sha256))
         except BadValue as fault:
@@ -65,19 +69,38 @@ def open_rgb(path: Path) -> Any:
     DataInvalid (65) when it does not decode, is of another format or has more than MAX_PIXELS.
     """
     try:
-        return _decode(path)
+        return decode(path, to_rgb)
     except BadValue as fault:
         raise DataInvalid(f"{path}: {fault}; replace or remove the picture") from fault
 
 
+def _caption(name: str, captions: Captions, files: dict[str, Path], keep_uncaptioned: bool) -> str:
+    try:
+        return text_of(name, captions, files, PICTURES)
+    except NoText:
+        if keep_uncaptioned:
+            return ""
+        raise
+
+
 def _check(path: Path, min_side: int) -> None:
-    width, height = _decode(path).size
+    width, height = decode(path, _size_once_converted)
     if min(width, height) < min_side:
         raise BadValue(f"{width} x {height} pixels: the shorter side must have at least {min_side}")
 
 
-def _decode(path: Path) -> Any:
-    """Check the whole file, then decode it; BadValue with the reason."""
+def _size_once_converted(image: Any) -> tuple[int, int]:
+    """Its size. One pixel is converted, with the palette and transparency of all: some files fail no sooner."""
+    to_rgb(image.crop((0, 0, 1, 1)))
+    size: tuple[int, int] = image.size
+    return size
+
+
+def decode(path: Path, finish: Callable[[Any], Any] = lambda image: image) -> Any:
+    """Check the whole file, then decode it: what ``finish`` makes of a PIL image, turned as its EXIF says.
+
+    Raises BadValue with the reason, also for what Pillow raises in ``finish``.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -89,7 +112,8 @@ def _decode(path: Path) -> Any:
             image.verify()  # checksums of every PNG chunk; the image is spent by it
         with Image.open(path, formats=FORMATS) as image:
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return finish(image)
     except bombs:
         raise BadValue(f"more than {MAX_PIXELS:,} pixels: scale it down") from None
     except UnidentifiedImageError:
@@ -103,7 +127,8 @@ def _require_size(size: tuple[int, int]) -> None:
         raise BadValue(f"{size[0]} x {size[1]} is more than {MAX_PIXELS:,} pixels: scale it down")
 
 
-def _to_rgb(image: Any) -> Any:
+def to_rgb(image: Any) -> Any:
+    """A decoded picture in RGB: transparency on white, 16-bit grey scaled to 8."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16-bit grey, which convert("RGB") would clip at 255
@@ -111,4 +136,4 @@ def _to_rgb(image: Any) -> Any:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -34,12 +34,12 @@ def row_from(place: str, value: Any) -> Row:
         raise BadValue(f"key {unsupported[0]!r} is not supported; accepted keys: {ACCEPTED}")
     form = _form(value)
     if form == "messages":
-        return Row(place, messages=_conversation(_messages(value, "messages")))
+        return Row(place, messages=_conversation(_messages(value, "messages")), form=form)
     if form == "instruction":
-        return Row(place, messages=_instruction(value))
+        return Row(place, messages=_instruction(value), form=form)
     if form == "prompt":
         return _prompted(place, value)
-    return Row(place, text=_filled(value, "text"))
+    return Row(place, text=_filled(value, "text"), form=form)
 
 
 def ignored_keys(value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,10 +79,10 @@ def _prompted(place: str, value: Mapping[str, Any]) -> Row:
             raise BadValue("its prompt has an assistant turn, which would be trained: write the row as messages")
         if any(message.role != "assistant" for message in completion):
             raise BadValue("its completion has a turn that is not the assistant's: write the row as messages")
-        return Row(place, messages=_conversation(prompt + completion))
+        return Row(place, messages=_conversation(prompt + completion), form="prompt")
     if isinstance(value["prompt"], list) or isinstance(value["completion"], list):
         raise BadValue("'prompt' and 'completion' must both be texts or both be lists of messages")
-    return Row(place, prompt=_optional(value, "prompt"), text=_filled(value, "completion"))
+    return Row(place, prompt=_optional(value, "prompt"), text=_filled(value, "completion"), form="prompt")
 
 
 def _conversation(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -1,7 +1,7 @@
 """What a scan of a data set finds: usable samples, and the bad ones with the reason."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -63,13 +63,15 @@ class Row:
     """One text sample. ``id`` is ``file:line``.
 
     ``messages`` when the row is a conversation or an instruction (assistant turns are trained), else ``text`` with
-    ``prompt`` before it: the completion ``text`` is trained, ``prompt`` never.
+    ``prompt`` before it: the completion ``text`` is trained, ``prompt`` never. ``form`` is how it was written, one of
+    ``row_forms.FORM_KEYS``; it is no part of what the row says, so rows that differ in it alone are equal.
     """
 
     id: str
     text: str = ""
     prompt: str = ""
     messages: tuple[Message, ...] = ()
+    form: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,19 @@ class Scan(Generic[Sample]):
     skipped: tuple[Skipped, ...]
 
 
-def require_usable(scan: Scan[Sample], max_bad_fraction: float, source: str) -> None:
-    """Raise DataInvalid (65) when nothing is usable or too large a share is bad; names the first bad ones."""
+def require_usable(scan: Scan[Sample], max_bad_fraction: float, source: str, checked: str = "") -> None:
+    """Raise DataInvalid (65) when nothing is usable or too large a share is bad; names the first bad ones.
+
+    ``checked`` tells what a quality gate did, as in "3 left out by $.data.quality.checks: blurred 3"; "" for nothing.
+    """
     bad, total = len(scan.skipped), len(scan.samples) + len(scan.skipped)
-    first = "; ".join(f"{s.name}: {s.reason}" for s in scan.skipped[:3])
+    first = f"first: {'; '.join(f'{s.name}: {s.reason}' for s in scan.skipped[:3])}"
+    why, fix = (f"{checked}; {first}", ", or set those checks to warn") if checked else (first, "")
     if not scan.samples:
-        detail = f" ({bad} skipped, first: {first})" if bad else " (nothing that looks like a sample was found)"
-        raise DataInvalid(f"{source}: no usable sample{detail}; check $.data.uri and $.data.metadata")
+        detail = f" ({bad} skipped, {why})" if bad else " (nothing that looks like a sample was found)"
+        raise DataInvalid(f"{source}: no usable sample{detail}; check $.data.uri and $.data.metadata{fix}")
     if bad > max_bad_fraction * total:
         raise DataInvalid(
             f"{source}: {bad} of {total} samples are bad, more than $.data.max_bad_fraction = {max_bad_fraction:g} "
-            f"allows (first: {first}); mend them or raise the limit"
+            f"allows ({why}); mend them{',' if fix else ' or'} raise the limit{fix}"
         )

@@ -1,5 +1,6 @@
 """What a check of a data set can find, and what is said of it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,8 +33,7 @@ class Found:
 
     def counts(self) -> dict[str, int]:
         """Samples by kind of finding, the most frequent first, then by name."""
-        kinds = sorted({(finding.kind, finding.sample) for finding in self.findings})
-        totals = {kind: sum(1 for each, _ in kinds if each == kind) for kind, _ in kinds}
+        totals = Counter(kind for kind, _ in {(finding.kind, finding.sample) for finding in self.findings})
         return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
 
