@@ -1,0 +1,52 @@
+"""``data label`` on a data set and a captioner that lie on a real S3 server."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loraruner import settings
+from loraruner.stores import open_store
+from tests.support.tiny_captioners import save_pictures, write_tiny_git
+from tests.support.user import ROOT, User
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The AWS_* variables of a running server with the bucket ``data``."""
+    spec = importlib.util.spec_from_file_location("seaweedfs", ROOT / "ci/seaweedfs.py")
+    assert spec is not None and spec.loader is not None
+    seaweedfs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(seaweedfs)
+    with seaweedfs.serve(tmp_path_factory.mktemp("seaweedfs")) as endpoint:
+        seaweedfs.create_bucket(endpoint, "data")
+        yield seaweedfs.environment(endpoint)
+
+
+def upload(folder: Path, uri: str) -> None:
+    store = open_store(uri, settings.load())
+    for path in folder.iterdir():
+        store.upload(path, path.name)
+
+
+@pytest.mark.slow
+def test_from_a_bucket(
+    variables: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Both are fetched, and the file is that of the same folders on the disk; nothing is written to the bucket."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    save_pictures(tmp_path / "pictures", 3)
+    (tmp_path / "pictures/01.txt").write_text("by hand")
+    write_tiny_git(tmp_path / "git")
+    for name in ("pictures", "git"):
+        upload(tmp_path / name, f"s3://data/{name}/")
+    user = User(capsys)
+    for name, root in (("s3", "s3://data/"), ("disk", f"{tmp_path}/")):
+        output = tmp_path / f"{name}.csv"
+        told = user.run("data", "label", f"{root}pictures", "--model", f"{root}git", "--output", output)
+        assert told.code == 0, told.err
+        assert (told.result["captioned"], told.result["kept"]) == (2, 1)
+    assert (tmp_path / "s3.csv").read_bytes() == (tmp_path / "disk.csv").read_bytes()
+    assert len(list(open_store("s3://data/", settings.load()).list())) == 4 + len(list((tmp_path / "git").iterdir()))
