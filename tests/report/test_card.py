@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from loraruner.report import write_report
 from loraruner.report.card import model_card, plain
@@ -34,6 +34,9 @@ def test_card(tmp_path: Path) -> None:
         "license_name": "internal",
     }
     assert "| loss on held-out samples | 0.189 → 0.0973 |" in text
+    assert "| data: licence | CC-BY-4.0; see LICENSE in the data set |" in text
+    assert "| data: reviewed by people | 31.2 % (15 accepted; 1 rejected and left out) |" in text
+    assert "| data: quality findings | 1 blurred, 1 near duplicate in 49 samples |" in text
     assert "loraruner infer s3://loras/neon-style/versions/1 --prompt 'a red circle'" in text
 
 
@@ -89,6 +92,8 @@ def test_hostile_strings() -> None:
     document = published.document()
     lines = len(model_card(document).split("\n"))
     document["labels"]["license"] = document["base_model"]["uri"] = document["data"]["uri"] = HOSTILE
+    document["data"].update(license=HOSTILE, license_files=[HOSTILE] * 7)
+    document["data"]["captioned"]["model"] = HOSTILE
     document["job"]["sampling"]["prompts"] = [HOSTILE]
     text = model_card(document)
     assert len(text.splitlines()) == lines - 1

@@ -22,6 +22,12 @@ def test_pictures(tmp_path: Path) -> None:
         "a red circle",
         "torn.png",
         "cannot be decoded",
+        "09.png",
+        "rejected in review.csv",
+        "CC-BY-4.0; see LICENSE in the data set",
+        "1, by s3://models/blip/ (b1b1b1b1b1b1b1b1)",
+        "31.2 % (15 accepted; 1 rejected and left out)",
+        "1 blurred, 1 near duplicate in 49 samples",
         "pipe.load_lora_weights(\"path/to/this/folder\", weight_name='pytorch_lora_weights.safetensors')",
         "<lora:neon-style:1>",
         "3.1e-07",
@@ -40,6 +46,7 @@ def test_texts(tmp_path: Path) -> None:
     found = page(tmp_path, document)
     for told in ("I do not know.", "share of answers with “Hello from Tern & Tide!”", "3.01 → 3.09", "PeftModel"):
         assert told in found.text
+    assert "none in 48 samples" in found.text
     assert "img" not in found.tags
 
 
@@ -49,9 +56,10 @@ def test_little_to_tell(tmp_path: Path) -> None:
     nothing: dict[str, Any] = {"evaluation_before": None, "evaluation_after": None, "trials": [], "samples": {}}
     document["metrics"].update(nothing)
     document.update(labels={})
-    document["data"]["skipped"] = []
+    document["data"].update(skipped=[], license=None, license_files=[], captioned=None, quality=None, review=None)
     found = page(tmp_path, document, published.metrics(1)[1:2])
-    for left_out in ("Before and after", "Curves", "Labels", "held-out loss"):
+    known = ("licence", "captions by a model", "reviewed by people", "quality findings")
+    for left_out in ("Before and after", "Curves", "Labels", "held-out loss", *known):
         assert left_out not in found.text
 
 
@@ -63,6 +71,8 @@ def test_hostile_strings(tmp_path: Path, task: str) -> None:
     harmless = page(tmp_path, document)
     document["labels"] = {"license": HOSTILE}
     document["data"].update(uri=HOSTILE, skipped=[{"name": HOSTILE, "reason": HOSTILE}])
+    document["data"].update(license=HOSTILE, license_files=[HOSTILE], quality={"checked": 1, "findings": {HOSTILE: 1}})
+    document["data"]["captioned"] = {"model": HOSTILE, "sha256": HOSTILE, "count": 1}
     document["base_model"]["uri"] = f"hf://{HOSTILE}"
     document["metrics"]["samples"] = {HOSTILE: 1.0}
     document["job"]["sampling"]["prompts"] = [HOSTILE]

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import visible
 from loraruner.report.figures import change, number, percent_change
-from loraruner.report.markup import visible
+from loraruner.report.known_data import known_data
 from loraruner.report.measures import NAMES, SPEECH, measured, noun, published_step
 from loraruner.report.recipe import hub_id
 from loraruner.report.usage import recipes
@@ -111,6 +112,7 @@ def _figures(document: Document) -> Iterator[tuple[str, str]]:
         yield f"loss on held-out {noun(document)}", change(before.get("loss"), after["loss"])
     if "general_loss" in after:
         yield "loss on general text", change(before.get("general_loss"), after["general_loss"])
+    yield from ((f"data: {name}", plain(text)) for name, text in known_data(document).items())
     yield "run", plain(document["run_id"])
     yield "made", document["created"]
     yield "SHA-256 of the base", document["base_model"]["sha256"]

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import Html, tag
+from loraruner.report.blocks import section
 from loraruner.report.differences import compare, words
-from loraruner.report.markup import Html, section, tag
 from loraruner.report.measures import measures
 
 ALL_CLIPS = "samples/transcripts.jsonl"

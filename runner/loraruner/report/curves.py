@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loraruner.report.markup import Html, joined, tag
+from loraruner.markup import Html, joined, tag
 
 WIDTH, HEIGHT = 400, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 26, 40  # room for the numbers, and for what each axis tells

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loraruner.report.markup import Html, joined, tag
+from loraruner.markup import Html, joined, tag
 
 # Scripts that put no space between words (Thai, Lao, Burmese, kana, Han): each letter counts as a word.
 SPACELESS = (

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loraruner.markup import Html, joined, tag
+from loraruner.report.blocks import table
 from loraruner.report.figures import number, percent
-from loraruner.report.markup import Html, joined, table, tag
 
 SPEECH = "automatic-speech-recognition"
 NAMES = {

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import Html, joined, tag
 from loraruner.report import sections
+from loraruner.report.blocks import section
 from loraruner.report.curves import curves
-from loraruner.report.markup import Html, joined, section, tag
 from loraruner.report.measures import published_step
 from loraruner.report.style import STYLE
 from loraruner.report.trials import trials

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import Html, tag
+from loraruner.report.blocks import facts, section, table
 from loraruner.report.figures import change, duration, number, percent_change, size
-from loraruner.report.markup import Html, facts, section, table, tag
+from loraruner.report.known_data import SHORT_DIGEST, known_data
 from loraruner.report.measures import measured, noun, published_step
 from loraruner.report.usage import recipes
 
 MAX_SKIPPED = 50
-SHORT_DIGEST = 16
 
 Document = Mapping[str, Any]
 
@@ -76,6 +77,7 @@ def data(document: Document) -> Html:
                 "trained on": f"{number(count)} {noun(document, count)}, each seen {_rounds(document)} times",
                 "held out": number(used["held_out"]),
                 "skipped": number(len(skipped)),
+                **known_data(document),
             }
         ),
         table(("skipped", "reason"), rows) if rows else None,

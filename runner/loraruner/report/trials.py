@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import Html, tag
+from loraruner.report.blocks import section
 from loraruner.report.clips import clips
-from loraruner.report.markup import Html, section, tag
 from loraruner.report.measures import SPEECH, measures
 
 SAMPLES_FOLDER = "samples"
