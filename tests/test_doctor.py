@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from loraruner import settings
-from loraruner.doctor import Finding, examine
+from loraruner.doctor import Finding, examine, gpu_memory_bytes
 
 PASSWORD = "planted-secret-0123456789"
 
@@ -51,3 +51,16 @@ def test_a_store_that_does_not_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     store = found(tmp_path, str(tmp_path / "file" / "below"))["store"]
     assert not store.ok and "file" in store.detail
+
+
+def test_memory_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the first GPU's memory; None without a GPU or without torch."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: SimpleNamespace(total_memory=24 << 30))
+    assert gpu_memory_bytes() == 24 << 30
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu_memory_bytes() is None
+    monkeypatch.setattr("loraruner.doctor.find_version", lambda package: None)
+    assert gpu_memory_bytes() is None

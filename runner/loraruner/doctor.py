@@ -46,6 +46,15 @@ def find_version(package: str) -> str | None:
         return None
 
 
+def gpu_memory_bytes() -> int | None:
+    """All memory of the GPU that training would use; None without a GPU, or without torch."""
+    if not find_version("torch"):
+        return None
+    import torch
+
+    return int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else None
+
+
 def _packages() -> Iterator[Finding]:
     for package in (*NEEDED, *OPTIONAL):
         version = find_version(package)
