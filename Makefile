@@ -16,7 +16,7 @@ PY_DIRS := runner schemas tests examples ci bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-voice setup-speech demo demo-s3 demo-voice demo-speech test check check-slow lint format type \
-	imports wheel docs bench lock upgrade clean
+	imports wheel docs images bench lock upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -98,8 +98,13 @@ wheel: $(SETUP) ## build dist/*.whl and dist/*.tar.gz, reproducibly
 	@rm -rf dist build
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
 
-docs: $(SETUP) ## write docs/job.md from the schema
+docs: $(SETUP) ## write docs/job.md, docs/advice.md and docs/import.md from schema, rules and tables
 	$(BIN)/python ci/docs.py
+	$(BIN)/python ci/advice_docs.py
+	$(BIN)/python ci/import_docs.py
+
+images: $(SETUP) ## make docs/images/review.png anew, in Chromium (ci/setup-system)
+	$(BIN)/python ci/review_image.py
 
 bench: $(SETUP) ## run every measurement in bench/
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

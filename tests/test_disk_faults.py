@@ -13,7 +13,11 @@ from loraruner.files import disk_error, disk_faults_named, require_folder
     ("error", "kind", "place"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/data/x"), EnvironmentUnfit, "/data/x: "),
-        (OSError(errno.EFBIG, "File too large"), EnvironmentUnfit, "LORARUNER_CACHE or LORARUNER_WORKDIR: "),
+        (
+            OSError(errno.EFBIG, "File too large"),
+            EnvironmentUnfit,
+            "LORARUNER_CACHE, LORARUNER_WORKDIR or the output: ",
+        ),
         (OSError(errno.EROFS, "Read-only file system", "/data/x"), NoPermission, "/data/x: "),
         (RuntimeError("I/O error: No space left on device (os error 28)"), EnvironmentUnfit, "LORARUNER_CACHE"),
     ],

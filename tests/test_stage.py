@@ -166,3 +166,19 @@ def test_the_first_error_ends_the_wait() -> None:
         stage.in_parallel({"slow": slow, "denied": denied})
     assert not ended.is_set()
     release.set()
+
+
+def test_a_captioner_is_an_input(data: Path, tmp_path: Path, here: Settings) -> None:
+    """It is listed, counts for the run's identity, is fetched and opened like the others; without one there is none."""
+    base = tmp_path / "base.safetensors"
+    base.write_bytes(b"base")
+    with zipfile.ZipFile(tmp_path / "blip.zip", "w") as archive:
+        archive.writestr("config.json", "{}")
+    plain = job(model__base=str(base), data__uri=str(data))
+    asking = job(model__base=str(base), data__uri=str(data), data__caption={"model": str(tmp_path / "blip.zip")})
+    inputs = stage.list_inputs(asking, here)
+    assert inputs.keys() - stage.list_inputs(plain, here).keys() == {"$.data.caption.model"}
+    staged = stage.fetch(asking, inputs, here)
+    assert staged.captioner and (staged.captioner.path / "config.json").read_text() == "{}"
+    assert staged.captioner.sha256 == digest_file(tmp_path / "blip.zip").sha256
+    assert stage.fetch(plain, stage.list_inputs(plain, here), here).captioner is None

@@ -101,7 +101,7 @@ def disk_error(error: BaseException) -> LoraRunerError | None:
     number = error.errno if isinstance(error, OSError) else int(wrapped[1]) if wrapped else None
     if number not in DISK_FULL + REFUSED:
         return None
-    place = getattr(error, "filename", None) or "LORARUNER_CACHE or LORARUNER_WORKDIR"
+    place = getattr(error, "filename", None) or "LORARUNER_CACHE, LORARUNER_WORKDIR or the output"
     if number in DISK_FULL:
         return EnvironmentUnfit(
             f"{place}: the disk is full ({os.strerror(number)}); free some space, or use a larger one"

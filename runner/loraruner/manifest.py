@@ -35,7 +35,7 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
     ``run``: run_id, attempts, data_digest, hardware, peak_memory. ``seconds``: by stage, of this attempt; ``training``
     counts the steps of all attempts.
     """
-    progress, samples, opened = made.trained.progress, made.opened.samples, made.opened
+    progress, opened = made.trained.progress, made.opened
     return {
         "format": FORMAT,
         "name": spec.name,
@@ -44,13 +44,7 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
         "status": "candidate",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "base_model": {"uri": spec.model.base, "sha256": opened.base.digest},
-        "data": {
-            "uri": spec.data.uri,
-            "digest": run["data_digest"],
-            "used": len(samples.train),
-            "held_out": len(samples.evaluation),
-            "skipped": [asdict(bad) for bad in opened.skipped],
-        },
+        "data": {"uri": spec.data.uri, "digest": run["data_digest"], **_data(spec, opened)},
         "job": to_document(spec),
         "resolved": asdict(made.runtime),
         "adapters": [asdict(artifact) for artifact in made.artifacts],
@@ -67,6 +61,22 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
         "software": provenance.software(),
         "hardware": run["hardware"],
         "labels": spec.labels,
+    }
+
+
+def _data(spec: Spec, opened: Opened) -> dict[str, Any]:
+    """What became of the samples, and what is known of them."""
+    known = opened.examined
+    found = known.quality
+    return {
+        "used": len(opened.samples.train),
+        "held_out": len(opened.samples.evaluation),
+        "skipped": [asdict(bad) for bad in opened.left_out],
+        "license": spec.data.license,
+        "license_files": list(known.licences),
+        "captioned": known.captioned.facts if known.captioned else None,
+        "quality": {"checked": found.num_samples, "findings": found.counts()} if found else None,
+        "review": known.review.facts if known.review else None,
     }
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from loraruner import attempt_logs, export, log, manifest, provenance, publish, runs, samples, stage, trials
 from loraruner import plan as planning
+from loraruner.captioning import Desk, Kept
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Emit, Event, StageStarted
 from loraruner.families import load_family
 from loraruner.families.base import Runtime, Trainable
 from loraruner.files import disk_faults_named, require_folder, write_bytes
 from loraruner.report import write_report
-from loraruner.result import RunResult
+from loraruner.result import RunResult, of_manifest
 from loraruner.settings import Settings
 from loraruner.spec import Spec, to_document
 from loraruner.status import StatusBoard
@@ -62,7 +63,8 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
         with run.stage("fetch"):
             staged = stage.fetch(spec, inputs, settings)
         with run.stage("samples"):
-            opened = samples.open_samples(spec, staged, family, settings.cache)
+            desk = _desk(spec, staged, settings, stop, Kept(store, run.keys.captions))
+            opened = samples.open_samples(spec, staged, family, settings.cache, stop.check, desk)
             runtime = run.settle_runtime()
         with run.stage("prepare"):
             prepared = family.prepare(spec, opened.base, opened.samples, settings.cache / "prepared", runtime)
@@ -94,7 +96,8 @@ def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
 
     runtime = resolve_runtime(spec)
     apply_runtime(runtime)  # what is cached here must have the bytes that training would give it
-    few = planning.prepare_few(spec, opened, family, settings.cache / "prepared", runtime)
+    desk = _desk(spec, staged, settings, StopSignal(), None)
+    few = planning.prepare_few(spec, opened, family, settings.cache / "prepared", runtime, desk)
     cost = measure(spec, family.build(spec, opened.base, few.prepared, runtime))
     return planning.describe(spec, opened, runtime, cost, few)
 
@@ -129,6 +132,16 @@ def _probe(store: Store) -> Capabilities:
 
 def _output_store(spec: Spec, settings: Settings) -> Store:
     return open_store(f"{spec.output.uri.rstrip('/')}/{spec.name}", settings)
+
+
+def _desk(spec: Spec, staged: stage.Staged, settings: Settings, stop: StopSignal, kept: Kept | None) -> Desk | None:
+    """Where pictures without a caption get one; None where the job names no captioner."""
+    if staged.captioner is None:
+        return None
+    from loraruner.training.runtime import resolve_runtime
+
+    captioner, device = staged.captioner, resolve_runtime(spec).device
+    return Desk(captioner.path, captioner.sha256, settings.cache / "captions", device, stop.check, kept)
 
 
 class _Run:
@@ -201,7 +214,10 @@ class _Run:
         return {"run_id": self.identity.run_id, "created": job["created"], "precision": runtime.precision}
 
     def describe(self, made: manifest.Made, data_digest: str, version: str) -> dict[str, Any]:
-        """Write job, metrics, logs, bill of materials, card and report into the version folder; the manifest's core."""
+        """Write all but the adapter into the version folder: job, metrics, logs, captions, packages, card and report.
+
+        Returns the manifest's core.
+        """
         from loraruner.training.runtime import hardware, peak_memory
 
         folder = self.workspace.version
@@ -213,6 +229,8 @@ class _Run:
             "peak_memory": peak_memory(),
         }
         document = manifest.build_manifest(self.spec, made, facts, self.seconds)
+        if (captioned := made.opened.examined.captioned) and captioned.captions:
+            write_bytes(self.workspace.captions, captioned.lines())
         write_bytes(folder / "job.json", json.dumps(to_document(self.spec), indent=2).encode())
         write_bytes(folder / "sbom.json", json.dumps(provenance.bill_of_materials(), indent=1).encode())
         attempt_logs.gather(self.workspace, self.store, self.keys, self.attempt)
@@ -276,22 +294,5 @@ def _choose_run(
 
 
 def _result(store: Store, published: publish.Published, *, already: bool) -> RunResult:
-    document = published.manifest
-    metrics = document["metrics"]
-    before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
-    return RunResult(
-        name=document["name"],
-        run_id=document["run_id"],
-        version=published.version,
-        uri=f"{store.uri.rstrip('/')}/{version_prefix(published.version)}",
-        already_published=already,
-        attempts=document["attempts"],
-        steps=document["steps"],
-        first_loss=metrics["first_loss"],
-        last_loss=metrics["last_loss"],
-        evaluation_before=before.get("loss"),
-        evaluation_after=after.get("loss"),
-        selected_step=metrics.get("selected_step", document["steps"]),
-        measures=metrics["samples"],
-        files=tuple(entry["name"] for entry in document["files"]),
-    )
+    uri = f"{store.uri.rstrip('/')}/{version_prefix(published.version)}"
+    return of_manifest(published.manifest, uri, already=already)

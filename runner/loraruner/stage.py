@@ -1,4 +1,4 @@
-"""Bring base model and data to this machine: listed, fingerprinted, fetched side by side, verified, cached."""
+"""Bring the inputs of a job to this machine: listed, fingerprinted, fetched side by side, verified, cached."""
 
 import hashlib
 import json
@@ -64,12 +64,17 @@ class Staged:
     data: Fetched
     evaluation: Fetched | None
     general: Fetched | None
+    captioner: Fetched | None = None
 
 
 def list_inputs(spec: Spec, settings: Settings) -> dict[str, Input]:
     """What each input URI holds now; raises what ``list_input`` does."""
     uris = {"$.model.base": spec.model.base, "$.data.uri": spec.data.uri}
-    optional = {"$.evaluation.uri": spec.evaluation.uri, "$.evaluation.general_uri": spec.evaluation.general_uri}
+    optional = {
+        "$.data.caption.model": spec.data.caption and spec.data.caption.model,
+        "$.evaluation.uri": spec.evaluation.uri,
+        "$.evaluation.general_uri": spec.evaluation.general_uri,
+    }
     uris.update({pointer: uri for pointer, uri in optional.items() if uri})
     return {pointer: list_input(pointer, uri, settings) for pointer, uri in uris.items()}
 
@@ -130,12 +135,15 @@ def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
     fetched = in_parallel({key: _fetcher(each, settings) for key, each in inputs.items()})
     _require_digest("$.model.sha256", spec.model.sha256, fetched["$.model.base"], spec.model.base)
     _require_digest("$.data.sha256", spec.data.sha256, fetched["$.data.uri"], spec.data.uri)
+    if caption := spec.data.caption:
+        _require_digest("$.data.caption.sha256", caption.sha256, fetched["$.data.caption.model"], caption.model)
     opened = {key: _opened(each, settings.cache) for key, each in fetched.items()}
     return Staged(
         base=opened["$.model.base"],
         data=opened["$.data.uri"],
         evaluation=opened.get("$.evaluation.uri"),
         general=opened.get("$.evaluation.general_uri"),
+        captioner=opened.get("$.data.caption.model"),
     )
 
 

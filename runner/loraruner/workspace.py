@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+CAPTIONS = "captions.jsonl"
 LATEST_KEY = "latest.json"
 RESERVATIONS_PREFIX = "reservations/"
 VERSIONS_PREFIX = "versions/"
@@ -27,6 +28,11 @@ class Workspace:
     def version(self) -> Path:
         """The version folder while this attempt makes it."""
         return self.root / f"version-{self.attempt}"
+
+    @property
+    def captions(self) -> Path:
+        """The captions that a captioner made, in the version."""
+        return self.version / CAPTIONS
 
     @property
     def samples(self) -> Path:
@@ -83,6 +89,11 @@ class RunKeys:
     def status(self) -> str:
         """State, step, heartbeat."""
         return f"{self.prefix}status.json"
+
+    @property
+    def captions(self) -> str:
+        """What a captioner made of the pictures without a caption, once all are looked at."""
+        return f"{self.prefix}{CAPTIONS}"
 
     @property
     def checkpoints(self) -> str:

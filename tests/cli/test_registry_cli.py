@@ -52,6 +52,18 @@ def test_show_as_a_table(output: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "0.213 → 0.0912" in out and "pytorch_lora_weights.safetensors" in out and "samples/sheet.png" in out
 
 
+def test_the_table_names_the_licence_of_the_data(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the job named one; a line without an answer would tell nothing."""
+    path = output / "neon-style/versions/1/manifest.json"
+    for licence, told in ((None, False), ("CC-BY-4.0", True)):
+        manifest = json.loads(path.read_text())
+        manifest["data"]["license"] = licence
+        path.write_text(json.dumps(manifest))
+        assert run(["registry", "show", f"{output}/neon-style", "--format", "table"]) == 0
+        out = capsys.readouterr().out
+        assert ("licence" in out) is told and ("CC-BY-4.0" in out) is told
+
+
 def test_show_of_a_version_that_is_not_there(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A version that does not exist is 66, one line with those that do."""
     assert run(["registry", "show", f"{output}/neon-style/versions/9"]) == 66

@@ -4,22 +4,34 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pytest
 
-from loraruner import cli, spec
-from loraruner.cli import LazyGroup, commands, run
+from loraruner import spec
+from loraruner.cli import commands, run
+from loraruner.cli.lazy import Lazy, LazyGroup
 from loraruner.spec import catalog
 
-HEAVY = ("torch", "boto3", "botocore", "PIL", "transformers", "diffusers", "peft", "numpy", "rich")
+HEAVY = ("torch", "boto3", "botocore", "PIL", "transformers", "diffusers", "peft", "numpy", "rich", "yaml")
 SPY = """
 import sys
 from loraruner.cli import run
 code = run(sys.argv[1:])
 print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 sys.exit(code)
+"""
+HELP = """
+import sys
+from loraruner.cli import run
+for path in sys.argv[1:]:
+    if run([*path.split(), "--help"]):
+        sys.exit(f"no help of {{path}}")
+    if found := [name for name in {heavy!r} if name in sys.modules]:
+        sys.exit(f"{{path}} --help imports {{found}}")
 """
 
 
@@ -106,12 +118,40 @@ def test_asking_is_no_error(arguments: list[str], capsys: pytest.CaptureFixture[
     assert out and not err
 
 
+def every_command(group: click.Group = commands, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command, commands of groups too."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        yield (*path, name)
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+
+
+def command_of(path: tuple[str, ...]) -> click.Command | None:
+    """What the words lead to."""
+    command: click.Command | None = commands
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), name)
+    return command
+
+
 def test_every_listed_command_exists() -> None:
-    """Each line of the command table resolves to a command of that name, with help of its own."""
-    context = commands.make_context("loraruner", ["schema"])
-    for name in cli.COMMANDS:
-        command = LazyGroup.get_command(commands, context, name)
-        assert command is not None and command.name == name and command.help
+    """Each line of a command table, of a group's too, leads to a command of that name, with help of its own."""
+    for path in every_command():
+        command = command_of(path)
+        assert command is not None and command.name == path[-1] and command.help, path
+
+
+def test_a_group_lists_commands_without_importing_them() -> None:
+    """A line of help needs no module; calling the command does, and an unknown name has none."""
+    group = LazyGroup("group", lazy={"first": Lazy("loraruner.nowhere:first", "Do the first thing.")})
+    context = click.Context(group)
+    assert "first  Do the first thing." in group.get_help(context)
+    assert group.get_command(context, "second") is None
+    with pytest.raises(ModuleNotFoundError):
+        group.get_command(context, "first")
 
 
 def test_unexpected_error_is_70_with_its_traceback(
@@ -149,6 +189,17 @@ def test_nothing_heavy_is_imported(job: Path, arguments: list[str]) -> None:
     )
     assert done.returncode == (64 if "--set" in arguments else 0), done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """No command's help, nested or not, imports torch, boto3, imaging, numpy or yaml."""
+    paths = [" ".join(path) for path in every_command()]
+    heavy = tuple(name for name in HEAVY if name != "rich")  # the log of a group that touches stores has it
+    done = subprocess.run(
+        [sys.executable, "-c", HELP.format(heavy=heavy), *paths], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Usage: loraruner ") == len(paths)
 
 
 def test_a_table_cuts_no_word_short(

@@ -47,3 +47,28 @@ def test_document_names_every_default() -> None:
     document = to_document(load(job("text-generation")).spec)
     assert document["training"]["epochs"] == 10 and document["evaluation"]["uri"] is None
     assert "$schema" not in document and "schema" not in document
+
+
+@pytest.mark.parametrize(
+    ("task", "quality", "there", "not_there"),
+    [
+        ("text-to-image", {}, "blurred", "duplicate_row"),
+        ("text-to-image", {}, "blurred", "trigger_missing"),
+        ("text-to-image", {"trigger": "neon"}, "trigger_missing", "personal_data"),
+        ("text-to-image", {"checks": {"trigger_missing": "off"}}, "trigger_missing", "long_answer"),
+        ("text-generation", {}, "duplicate_row", "blurred"),
+    ],
+)
+def test_a_document_names_the_checks_of_its_task(
+    task: str, quality: dict[str, Any], there: str, not_there: str
+) -> None:
+    """The resolved job has the checks and thresholds that its samples can have, and loads again to an equal spec."""
+    spec = load(job(task, data={"uri": "d", "quality": quality})).spec
+    document = to_document(spec)
+    found = document["data"]["quality"]
+    assert there in found["checks"] and not_there not in found["checks"]
+    assert ("max_answer_words" in found, "max_aspect" in found) == (
+        task == "text-generation",
+        task == "text-to-image",
+    )
+    assert load(json.dumps(document).encode()).spec == spec

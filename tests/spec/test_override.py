@@ -98,3 +98,15 @@ def test_deep_values_and_paths_are_refused() -> None:
 def test_several_bad_overrides_are_reported_together() -> None:
     """Every override that cannot be applied is named."""
     assert fault("x", "name.y=1").splitlines()[0] == "2 faults:"
+
+
+def test_a_null_section_is_none() -> None:
+    """``"quality": null`` in the job is no obstacle to setting a key inside it."""
+    document = {**json.loads(JOB), "data": {"uri": "d", "quality": None}}
+    found = load(json.dumps(document).encode(), overrides=["data.quality.max_aspect=3"]).spec
+    assert found.data.quality is not None and found.data.quality.max_aspect == 3
+
+
+def test_an_object_is_asked_for_in_plain_words() -> None:
+    """Where an object belongs, the fix names no example that only says "an object" again."""
+    assert fault("data.quality=3") == "$.data.quality: 3 is not of type object; give an object"

@@ -159,6 +159,25 @@ def test_speech_without_a_measurement_or_a_cache_warns(overrides: list[str], pla
     assert [place in warning for warning in warnings] == [True] if place else warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "warned"),
+    [
+        ([], True),
+        (["data.caption.suffix=in the style of xyz"], True),
+        (["data.caption.prefix=Neon style, "], False),
+        (['data.caption.template="a neon sign: {caption}"'], False),
+        (["data.quality.checks.trigger_missing=off"], False),
+        (["data.quality.trigger=null"], False),
+    ],
+)
+def test_machine_captions_without_the_trigger_warn(overrides: list[str], warned: bool) -> None:
+    """Where every caption that the model makes would lack the trigger, the job says so before it starts."""
+    data = {"uri": "d", "caption": {"model": "m"}, "quality": {"trigger": "neon"}}
+    job = {**JOB, "task": "text-to-image", "data": data}
+    warnings = load(json.dumps(job).encode(), overrides=overrides).warnings
+    assert ["will lack the trigger" in warning for warning in warnings] == ([True] if warned else [])
+
+
 @pytest.mark.parametrize("task", TARGETS)
 def test_each_task_has_its_own_sets_of_layers(task: str) -> None:
     """Every word of a task is accepted there; a word of another task is refused with the right ones named."""

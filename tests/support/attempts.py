@@ -10,17 +10,20 @@ from tests.support.user import ROOT, Told
 
 
 class Attempts:
-    """Attempts at one job in processes of their own, each with an empty workspace and cache."""
+    """Attempts at one job in processes of their own, each with an empty workspace and cache.
 
-    def __init__(self, job: Path, *overrides: str) -> None:
-        self.job, self.folder, self.count = job, job.parent, 0
+    ``cache`` is one that they share, as on one machine.
+    """
+
+    def __init__(self, job: Path, *overrides: str, cache: Path | None = None) -> None:
+        self.job, self.folder, self.count, self.cache = job, job.parent, 0, cache
         self.settings = [part for each in overrides for part in ("--set", each)]
 
     def run(self, moment: str = "never", *overrides: str) -> Told:
         """One attempt to which something happens at ``moment`` (``tests.support.stopped_run``)."""
         self.count += 1
         scratch = self.folder / f"attempt-{self.count}"
-        places = {"LORARUNER_CACHE": str(scratch / "cache"), "LORARUNER_WORKDIR": str(scratch / "work")}
+        places = {"LORARUNER_CACHE": str(self.cache or scratch / "cache"), "LORARUNER_WORKDIR": str(scratch / "work")}
         settings = [*self.settings, *(part for each in overrides for part in ("--set", each))]
         command = [sys.executable, "-m", "tests.support.stopped_run", moment, "train", str(self.job), *settings]
         done = subprocess.run(

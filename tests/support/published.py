@@ -7,10 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from loraruner import publish, spec
+from loraruner.captioning import Captioned
+from loraruner.data.quality.findings import Finding, Found
 from loraruner.data.samples import Skipped
 from loraruner.families.base import Artifact, Base, Runtime, Samples, Trial, Trials
 from loraruner.manifest import Made, build_manifest
-from loraruner.samples import Opened
+from loraruner.review import REJECTED, Reviewed
+from loraruner.samples import Examined, Opened
 from loraruner.settings import Settings, load
 from loraruner.spec import catalog
 from loraruner.stores import open_store
@@ -43,6 +46,14 @@ SPEECH_TRIALS = Trials(
     files=("transcripts.jsonl",),
     measures={"wer.before": 0.351, "wer.after": 0.062, "cer.before": 0.18, "cer.after": 0.03},
 )
+CAPTIONED = Captioned("s3://models/blip/", "b1" * 32, {"07.png": DIGEST}, {"07.png": "a lamp"}, ())
+FOUND = Found(49, (Finding("03.png", "blurred", "is blurred"), Finding("05.png", "near_duplicate", "is 04.png")))
+REVIEWED = Reviewed(15, (Skipped("09.png", REJECTED),), 0.3125)
+EXAMINED = {
+    "text-to-image": Examined(("LICENSE",), CAPTIONED, REVIEWED, FOUND),
+    "text-generation": Examined(quality=Found(48, ())),
+    "automatic-speech-recognition": Examined(),
+}
 TRIALS = {
     "text-to-image": PICTURE_TRIALS,
     "text-generation": TEXT_TRIALS,
@@ -58,7 +69,7 @@ def settings(folder: Path) -> Settings:
 def document(task: str = "text-to-image", name: str = "neon-style", run: str = "") -> dict[str, Any]:
     """What ``build_manifest`` says of a run of the task's starter job."""
     prompts = ", ".join(f'"{prompt}"' for prompt in PROMPTS)
-    overrides = [f"name={name}", "labels.license=internal"]
+    overrides = [f"name={name}", "labels.license=internal", "data.license=CC-BY-4.0"]
     if task != "automatic-speech-recognition":
         overrides.append(f"sampling.prompts=[{prompts}]")
     job = spec.load(catalog.starter_text(task).encode(), overrides=overrides).spec
@@ -68,6 +79,7 @@ def document(task: str = "text-to-image", name: str = "neon-style", run: str = "
             base=Base(Path("base"), DIGEST, job.model.base),
             samples=Samples(train=(1,) * 44, evaluation=(1,) * 4),
             skipped=(Skipped("torn.png", "cannot be decoded"),),
+            examined=EXAMINED[task],
         ),
         runtime=RUNTIME,
         trained=cast(Any, trained(task)),

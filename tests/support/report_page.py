@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from loraruner.markup import VOID
 from loraruner.report import write_report
-from loraruner.report.markup import VOID
 from tests.support import published
 
 HOSTILE = '</style><script>alert(1)</script>"><img src=http://evil.example/x onerror=alert(1)>\u202e&lt;'

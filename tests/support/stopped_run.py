@@ -7,6 +7,7 @@ MOMENT is one of
 - ``step N``: SIGTERM in training, after step N; ``twice N``: two of them;
 - ``wrapped NAME``: SIGTERM in a stage, where a library turns what the handler raised into an error of its own;
 - ``write KEY``: SIGTERM when the object KEY is about to be written; ``kill KEY``: SIGKILL there;
+- ``caption N``: SIGTERM when the captioner is about to see its N-th batch; ``mute N``: SIGKILL there;
 - ``files BYTES``: no file may grow beyond BYTES, so that writing fails in the operating system;
 - ``never``.
 """
@@ -74,12 +75,30 @@ def intercept(kind: str, wanted: str) -> None:
     LocalStore.write = intercepted  # type: ignore[method-assign]
 
 
+def interrupt(kind: str, batch: int) -> None:
+    """Send the signal when the captioner is about to see the batch of that number, from 1."""
+    from loraruner.data.label import Captioner
+
+    captions, seen = Captioner.captions, 0
+
+    def interrupted(self: Captioner, pictures: Any) -> list[str]:
+        nonlocal seen
+        seen += 1
+        if seen == batch:
+            send(signal.SIGKILL if kind == "mute" else signal.SIGTERM)
+        return captions(self, pictures)
+
+    Captioner.captions = interrupted  # type: ignore[method-assign]
+
+
 def main() -> None:
     kind, _, value = sys.argv[1].partition(" ")
     if kind == "import":
         sys.meta_path.insert(0, WhenImported())
     elif kind in ("write", "kill"):
         intercept(kind, value)
+    elif kind in ("caption", "mute"):
+        interrupt(kind, int(value))
     elif kind == "files":
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(value), int(value)))
     elif kind != "never":

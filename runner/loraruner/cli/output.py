@@ -46,6 +46,8 @@ def _print_tables(result: Mapping[str, Any]) -> None:
     console = Console()
     lists = {key: value for key, value in result.items() if _is_rows(value)}
     facts = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    facts.add_column()
+    facts.add_column(overflow="fold")  # a digest cut short can't be compared
     for key, value in result.items():
         if key not in lists:
             facts.add_row(key, _cell(value))

@@ -29,15 +29,18 @@ def _brief(plan: dict[str, Any]) -> dict[str, Any]:
     memory = f"{estimate['host_memory_bytes'] / 1e9:.1f} GB"
     if estimate["gpu_memory_bytes"]:
         memory += f", GPU {estimate['gpu_memory_bytes'] / 1e9:.1f} GB"
+    captions = f", {samples['to_caption']} without a caption" if samples["to_caption"] else ""
+    captioning = f"{estimate['caption_s']:.0f} s to caption, " if samples["to_caption"] else ""
     disk = (estimate["cache_bytes"] + estimate["checkpoints_bytes"]) / 1e6
     return {
         "job": f"{plan['name']} ({plan['task']})",
-        "samples": f"{samples['train']} to train on, {samples['held_out']} held out, {len(samples['skipped'])} skipped",
+        "samples": f"{samples['train']} to train on, {samples['held_out']} held out, {len(samples['skipped'])} skipped"
+        + captions,
         "steps": f"{plan['steps']} of {plan['samples_per_step']} samples, {plan['steps_per_epoch']} an epoch",
         "trained": f"{plan['trainable_parameters']:,} parameters in {plan['trained_modules']} layers",
         "runs on": f"{runtime['device']} in {runtime['precision']}, {runtime['num_threads']} CPU threads",
         "time": f"{estimate['training_s']:.0f} s to train ({estimate['step_s']:.3f} s a step), "
-        f"{estimate['prepare_s']:.0f} s to prepare; measuring and export come on top",
+        f"{captioning}{estimate['prepare_s']:.0f} s to prepare; measuring and export come on top",
         "memory": memory,
         "disk": f"{disk:.0f} MB for caches and checkpoints",
         "base sha256": plan["base_sha256"],

@@ -75,6 +75,7 @@ def _summary(version: dict[str, Any]) -> dict[str, Any]:
         **{key: version[key] for key in ("name", "version", "latest", "task", "status", "created", "run_id", "uri")},
         "base model": version["base_model"]["uri"],
         "data": version["data"]["uri"],
+        **({"licence": version["data"]["license"]} if version["data"].get("license") else {}),
         "samples": version["data"]["used"],
         "steps": version["steps"],
         "loss": change(metrics["first_loss"], metrics["last_loss"]),

@@ -50,6 +50,8 @@ CHECKS: dict[str, tuple[str, ...]] = {
     ),
     "automatic-speech-recognition": (),
 }
+# The thresholds of ``data.quality`` that rows have; all others belong to pictures.
+ROW_THRESHOLDS = ("max_answer_words",)
 
 
 def build(document: Mapping[str, Any]) -> Spec:
@@ -71,7 +73,19 @@ def to_document(spec: Spec) -> dict[str, Any]:
     """The job with every default filled in, as plain JSON; loading it gives an equal Spec."""
     document = {"$schema": spec.schema, **_plain(dataclasses.asdict(spec))}
     del document["schema"]
+    if quality := document["data"]["quality"]:
+        document["data"]["quality"] = _of_task(quality, spec.task)
     return {key: value for key, value in document.items() if value is not None}
+
+
+def _of_task(quality: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Checks and thresholds that samples of ``task`` have; those of other tasks may not be named in its job."""
+    idle = ("trigger_missing",) if quality["trigger"] is None and quality["checks"]["trigger_missing"] != "off" else ()
+    checks = {name: quality["checks"][name] for name in CHECKS[task] if name not in idle}
+    rows = task == "text-generation"
+    return {"checks": checks} | {
+        name: value for name, value in quality.items() if name != "checks" and (name in ROW_THRESHOLDS) == rows
+    }
 
 
 def _record(kind: Any, values: Mapping[str, Any]) -> Any:

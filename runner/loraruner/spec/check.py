@@ -169,7 +169,7 @@ def _example(node: Mapping[str, Any]) -> str:
     """What fits here, in words, with an example where there is one: ``a whole number, e.g. 10``."""
     words = " or ".join(_NOUNS[kind] for kind in _kinds(node.get("type", "object")))
     example = next(iter(node.get("examples", ())), node.get("default"))
-    return words if example in (None, "", {}, []) else f"{words}, e.g. {shorten(example)}"
+    return words if isinstance(example, dict | list) or example in (None, "") else f"{words}, e.g. {shorten(example)}"
 
 
 def bounds(node: Mapping[str, Any]) -> str:

@@ -4,11 +4,11 @@ import string
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loraruner.spec.build import CHECKS, FORMATS
+from loraruner.spec.build import CHECKS, FORMATS, ROW_THRESHOLDS
 from loraruner.spec.faults import Fault, pointer, shorten
+from loraruner.spec.model import Quality
 
 PICTURES, SPEECH = "text-to-image", "automatic-speech-recognition"
-OF_TEXT = ("max_answer_words",)
 Section = Mapping[str, Any]
 
 
@@ -52,9 +52,25 @@ def quality_faults(quality: Section, task: str | None) -> Iterator[Fault]:
             "finds nothing, as no trigger is named",
             "give $.data.quality.trigger",
         )
-    low, high = quality.get("min_brightness"), quality.get("max_brightness")
+    low = quality.get("min_brightness", Quality.min_brightness)
+    high = quality.get("max_brightness", Quality.max_brightness)
     if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
-        yield Fault("$.data.quality.min_brightness", shorten(low), "is not less than max_brightness", "lower it")
+        if "min_brightness" in quality:
+            name, said, fix = "min_brightness", f"is not less than max_brightness = {high:g}", "lower it"
+        else:
+            name, said, fix = "max_brightness", f"is not more than min_brightness = {low:g}", "raise it"
+        yield Fault(f"$.data.quality.{name}", shorten(quality[name]), said, fix)
+
+
+def caption_warnings(caption: Section, quality: Section) -> Iterator[str]:
+    """Captions that the gate would find fault with, every one of them."""
+    trigger, checks = quality.get("trigger"), quality.get("checks") or {}
+    said = " ".join(caption.get(name) or "" for name in ("prefix", "template", "suffix"))
+    if trigger and checks.get("trigger_missing") != "off" and trigger.lower() not in said.lower():
+        yield (
+            f"$.data.caption.prefix: captions that the model makes will lack the trigger {shorten(trigger)} of "
+            "$.data.quality.trigger; put it in the prefix"
+        )
 
 
 def _of_other_tasks(quality: Section, task: str) -> Iterator[Fault]:
@@ -65,5 +81,5 @@ def _of_other_tasks(quality: Section, task: str) -> Iterator[Fault]:
             place = pointer(("data", "quality", "checks", name))
             yield Fault(place, shorten(value), f"is no check of {task}", "remove it")
     for name, value in quality.items():
-        if name != "checks" and (name in OF_TEXT) == (task == PICTURES) and value is not None:
+        if name != "checks" and (name in ROW_THRESHOLDS) == (task == PICTURES) and value is not None:
             yield Fault(pointer(("data", "quality", name)), shorten(value), f"has no meaning for {task}", "remove it")

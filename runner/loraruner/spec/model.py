@@ -21,7 +21,7 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """Captions by a model for the pictures that have none; ``template`` goes around each, then ``prefix``, ``suffix``."""
+    """Captions by a model for the pictures that have none: ``prefix``, ``template`` around what it says, ``suffix``."""
 
     model: str
     sha256: str | None = None
@@ -69,10 +69,10 @@ class Quality:
     checks: Checks = field(default_factory=Checks)
     min_side: int | None = None
     max_aspect: float = 2.5
-    min_sharpness: float = 60.0
-    min_brightness: float = 30.0
-    max_brightness: float = 225.0
-    max_hash_distance: int = 4
+    min_sharpness: float = 100.0
+    min_brightness: float = 75.0
+    max_brightness: float = 128.0
+    max_hash_distance: int = 8
     min_caption_words: int = 3
     trigger: str | None = None
     vague_captions: tuple[str, ...] = (
@@ -81,13 +81,23 @@ class Quality:
         "a nice picture",
         "a picture",
         "a photo",
+        "a photograph",
+        "a scene",
         "an image",
         "beautiful scenery",
         "nice view",
     )
     clashing_styles: tuple[tuple[str, ...], ...] = (
-        ("cartoon", "anime", "comic", "manga", "line art", "flat vector"),
-        ("photo-realistic", "photorealistic", "hyperrealistic", "realistic", "photograph", "photography"),
+        ("cartoon", "cartoonish", "anime", "comic", "manga", "cel-shaded", "line art", "flat vector"),
+        (
+            "photo-realistic",
+            "photorealistic",
+            "photorealism",
+            "hyperrealistic",
+            "realistic",
+            "photograph",
+            "photography",
+        ),
     )
     max_answer_words: int = 800
 

@@ -58,6 +58,8 @@ def _parent(job: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     node = job
     for depth, key in enumerate(path[:-1], start=1):
         child = node.setdefault(key, {})
+        if child is None:  # "quality": null says the same as no "quality"
+            child = node[key] = {}
         if not isinstance(child, dict):
             raise _invalid(
                 pointer(path),

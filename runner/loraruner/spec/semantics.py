@@ -258,6 +258,12 @@ def _speech(document: Document) -> Iterator[str]:
         )
 
 
+def _captions(document: Document) -> Iterator[str]:
+    caption, quality = _get(document, "data.caption", dict), _get(document, "data.quality", dict)
+    if caption and quality:
+        yield from data_semantics.caption_warnings(caption, quality)
+
+
 _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _credentials,
     _secret_labels,
@@ -274,4 +280,4 @@ _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _resume,
     _addresses,
 )
-_WARNINGS: tuple[Callable[[Document], Iterator[str]], ...] = (_unstable, _idle_evaluation, _speech)
+_WARNINGS: tuple[Callable[[Document], Iterator[str]], ...] = (_unstable, _idle_evaluation, _speech, _captions)
