@@ -16,11 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the drawn set lies with th
 
 from loraruner.data.quality.picture_measures import measure
 from loraruner.spec.model import Quality
-from tests.support.check_scores import Score, score
+from tests.support.check_scores import SEEDS, Score, score
 from tests.support.drawn_pictures import SORTS, draw
 from tests.support.spoiled_pictures import shaken
 
-SEEDS = (10, 11, 12)
 BAR = 0.95
 SHAKEN_OF_EACH_SORT = 10
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from loraruner.spec.model import Quality
 from tests.support.drawn_pictures import SORTS, draw
 
 ROUNDS = 5
-NUM_PICTURES, SIDE = 600, 512
+NUM_PICTURES, SIDE = 1200, 512
 BAR = 150
 COUNTS = (1_000, 10_000, 100_000)
 PAGE_BYTES, MIB = 4096, 1 << 20
@@ -66,13 +67,13 @@ def print_speed(folder: Path, rounds: int) -> None:
     """Each round takes every way once; the medians."""
     entries = [Entry(path.name, path) for path in sorted(folder.iterdir()) if path.suffix != ".txt"]
 
-    def checks(num_workers: int) -> Callable[[], object]:
-        return lambda: check_pictures(entries, Quality(), min_side=SIDE, num_workers=num_workers)
+    def checks(num_workers: int) -> None:
+        check_pictures(entries, Quality(), min_side=SIDE, num_workers=num_workers)
 
-    ways = {
-        "checks, 1 process": checks(1),
-        "checks, 2 processes": checks(2),
-        "`loraruner data check`": lambda: watched([*COMMAND, str(folder)]),
+    ways: dict[str, Callable[[], object]] = {
+        "checks, 1 process": partial(checks, 1),
+        "checks, 2 processes": partial(checks, 2),
+        "`loraruner data check`": partial(watched, [*COMMAND, str(folder)]),
     }
     rates: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):

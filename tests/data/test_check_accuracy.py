@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.check_scores import score
+from tests.support.check_scores import SEEDS, Score, score
 from tests.support.drawn_pictures import SORTS
 from tests.support.spoiled_captions import CAPTION_FAULTS
 from tests.support.spoiled_pictures import FAULTS, NUM_GOOD
@@ -21,8 +21,11 @@ def test_the_set_is_of_the_size_it_claims() -> None:
 
 @pytest.mark.slow
 def test_recall_and_precision(tmp_path: Path) -> None:
-    """Of each kind 95 % of the faults are found, and 95 % of what is found is one."""
-    scores = score(tmp_path, seed=2)
+    """Of each kind 95 % of the faults are found, and 95 % of what is found is one: the table of the documentation."""
+    scores: dict[str, Score] = {}
+    for seed in SEEDS:
+        for kind, found in score(tmp_path / str(seed), seed).items():
+            scores[kind] = scores.get(kind, Score()) + found
     assert scores.keys() == {*FAULTS, *CAPTION_FAULTS}
     bad = {kind: found for kind, found in scores.items() if min(found.recall, found.precision) < BAR}
     assert bad == {}

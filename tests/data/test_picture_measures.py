@@ -1,6 +1,7 @@
 """What is measured of one picture, and that it says the same of the same content in another size or format."""
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from loraruner.data.lines import BadValue
-from loraruner.data.quality.picture_measures import Measured, frame_of, measure, sharpness
+from loraruner.data.quality.picture_frames import frame_of
+from loraruner.data.quality.picture_measures import Measured, measure, sharpness
 from tests.support.drawn_pictures import draw
 from tests.support.spoiled_pictures import exposed
 
@@ -51,18 +53,18 @@ def test_blur_takes_sharpness_away(sort: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_one_colour_has_no_sharpness(value: int) -> None:
     """Where nothing can be told from anything, nothing is sharp."""
-    assert sharpness(np.full((1, 64, 48), value, np.float32)) == 0
+    assert sharpness(np.full((64, 48), value, np.float32)) == 0
 
 
 def test_contrast_does_not_matter() -> None:
     """The same edges in fog are as sharp: values scaled down by five change little."""
-    edges = np.asarray(scene(size=(256, 256)).convert("L"), np.float32)[None]
+    edges = np.asarray(scene(size=(256, 256)).convert("L"), np.float32)
     assert sharpness(edges / 5 + 100) == pytest.approx(sharpness(edges), rel=0.15)
 
 
 def test_a_regular_pattern_is_sharp() -> None:
     """What is everywhere the same is no noise as soon as it is stronger than a camera's."""
-    _, rows, columns = np.mgrid[0:1, 0:64, 0:64]
+    rows, columns = np.mgrid[0:64, 0:64]
     assert sharpness(((rows // 2 + columns // 2) % 2 * 60 + 90).astype(np.float32)) > 100
 
 
@@ -78,6 +80,17 @@ def test_pictures_of_few_pixels(size: tuple[int, int], tmp_path: Path) -> None:
     """Whatever has a pixel can be measured."""
     found = measured(Image.new("RGB", size, GROUND), tmp_path)
     assert (found.width, found.height, found.sharpness, found.framed) == (*size, 0, False)
+
+
+def test_a_picture_of_one_line_takes_little_memory(tmp_path: Path) -> None:
+    """However long a picture is, what is measured of it is small: 3,000,000 x 8 pixels take no more than their own."""
+    Image.new("L", (3_000_000, 8), 128).save(tmp_path / "long.png")
+    tracemalloc.start()
+    found = measure(tmp_path / "long.png")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.width, found.height) == (3_000_000, 8)
+    assert peak_bytes < 30 << 20
 
 
 def test_shadows_and_highlights(tmp_path: Path) -> None:
@@ -160,7 +173,7 @@ def test_too_thin_too_wide_and_one_sided() -> None:
 
     def padded(*sides: tuple[int, int]) -> tuple[slice, slice] | None:
         grey = np.pad(inner, sides)
-        return frame_of(grey, np.stack([grey] * 3, axis=-1))
+        return frame_of(grey, np.stack([grey.astype(np.uint8)] * 3, axis=-1))
 
     assert padded((1, 1), (1, 1)) is None
     assert padded((60, 60), (60, 60)) is None
@@ -173,7 +186,7 @@ def test_a_glow_is_no_frame() -> None:
     image = Image.new("L", (256, 256), 8)
     ImageDraw.Draw(image).rectangle((50, 50, 205, 205), outline=255, width=8)
     glow = np.maximum(np.asarray(image.filter(ImageFilter.GaussianBlur(14)), np.float32) * 2, 8)
-    assert frame_of(glow, np.stack([glow] * 3, axis=-1)) is None
+    assert frame_of(glow, np.stack([glow.astype(np.uint8)] * 3, axis=-1)) is None
 
 
 def png_of_zeros(side: int) -> bytes:

@@ -18,6 +18,7 @@ from tests.support.spoiled_captions import CAPTION_FAULTS, Captions
 
 NUM_GOOD = 200
 MIN_SIDE = 256
+MAX_ASPECT = 2.5
 SIDES = (256, 288, 320, 384, 448, 512, 640)
 DARK_SORTS = ("night", "neon")
 
@@ -99,6 +100,8 @@ def _save(image: Image.Image, drawn: Drawn, stem: str) -> str:
         image.transpose(Image.Transpose.ROTATE_90).save(path, quality=90, exif=exif)
     else:
         image.save(path, quality=int(random.integers(72, 97)))
+    if max(image.size) > MAX_ASPECT * min(image.size):  # a frame may have made it so
+        drawn.fault("extreme_aspect", path.name)
     return path.name
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loraruner.data.pictures import decode, to_rgb
+from loraruner.data.quality.picture_frames import frame_of, well_within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,25 +16,19 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 WORKING_SIDE = 256  # pixels of the shorter side at which everything is measured
+MAX_WORKING_SIDE = 4096  # of the longer one
 TILE = 8
 MIN_CONTRAST = 9.0  # variance below which a tile holds nothing to see
 RELATIVE_CONTRAST = 0.05  # of the tile with the most
 NOISE_CONTRAST = 0.5  # of the variance of the Laplacian that noise causes
 MAX_NOISE = 80.0  # variance of the Laplacian that a camera's noise may cause
+CERTAINLY_SHARP = 200.0  # of grey: colours are not asked any more
 SHARPEST = 20  # the sharpest of so many tiles speaks for the picture
-CLIPPED = 252  # grey from which on light is lost
+CLIPPED = 252  # of a channel, from which on light is lost
 HASH_SIDE, HASH_WORKING_SIDE = 8, 32
 THUMBNAIL_SIDE = 8
 OPAQUE = 240  # alpha
 MIN_TRANSPARENT_FRACTION = 0.001
-FRAME_TOLERANCE = 8  # grey levels between pixels of one colour, after JPEG
-FRAME_LINE = 0.98  # of the pixels of a line are the frame's
-FRAME_STEP = 12  # grey levels between the frame and the picture, from one line to the next
-FRAME_EDGE = 0.6  # of the pixels along a side show that step
-FRAME_MIXTURE = 4  # lines beside a frame in which a JPEG holds some of it
-MIN_FRAME = 0.015  # of the shorter side
-MAX_FRAME = 0.15  # of a side, all around
-MAX_BAR = 0.4  # of a side, above and below or left and right
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Measured:
 
     ``sharpness``: 100 times the variance of the Laplacian over the variance, in the sharpest parts and channel.
     ``shadows``, ``highlights``: grey of 0 to 255 that a hundredth of the pixels does not exceed, and exceeds.
-    ``clipped``: share of the pixels that are white. ``hash``: 64 bits. ``thumbnail``: RGB, THUMBNAIL_SIDE a side.
+    ``clipped``: share of the pixels that lost light. ``hash``: 64 bits. ``thumbnail``: RGB, THUMBNAIL_SIDE a side.
     """
 
     width: int
@@ -64,19 +59,17 @@ def measure(path: Path) -> Measured:
 
     transparent, rgb = decode(path, lambda image: (is_transparent(image), to_rgb(image)))
     small = _reduced(rgb)
-    pixels = np.asarray(small, np.float32)  # (h, w, 3)
-    grey = np.asarray(small.convert("L"), np.float32)  # (h, w)
+    pixels, grey = np.asarray(small), np.asarray(small.convert("L"), np.float32)  # (h, w, 3), (h, w)
     frame = frame_of(grey, pixels)
-    inner = _well_within(frame) if frame else np.s_[:, :]
-    shadows, highlights, clipped = exposure(grey[inner])
-    channels = np.concatenate([grey[None], pixels.transpose(2, 0, 1)])[:, *inner]  # (4, h, w)
+    inner = well_within(frame) if frame else np.s_[:, :]
+    shadows, highlights = exposure(grey[inner])
     return Measured(
         width=rgb.width,
         height=rgb.height,
-        sharpness=sharpness(channels),
+        sharpness=_sharpness_of_all(grey[inner], pixels[inner]),
         shadows=shadows,
         highlights=highlights,
-        clipped=clipped,
+        clipped=clipped(pixels[inner]),
         hash=perceptual_hash(small.convert("L")),
         thumbnail=small.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX).tobytes(),
         transparent=transparent,
@@ -93,17 +86,31 @@ def is_transparent(image: Any) -> bool:
 
 
 def _reduced(image: Any) -> Any:
-    """The picture with a shorter side of WORKING_SIDE pixels, or as it is where that is less."""
+    """The picture with a shorter side of WORKING_SIDE pixels, or as it is where that is less; no side too long."""
     from PIL import Image
 
-    scale = WORKING_SIDE / min(image.size)
+    scale = min(WORKING_SIDE / min(image.size), MAX_WORKING_SIDE / max(image.size))
     if scale >= 1:
         return image
-    return image.resize([max(round(side * scale), 1) for side in image.size], Image.Resampling.BOX)
+    size = tuple(max(round(side * scale), 1) for side in image.size)
+    factor = image.width // size[0]
+    if size == (image.width / factor, image.height / factor):
+        return image.reduce(factor)  # the same, faster
+    return image.resize(size, Image.Resampling.BOX)
 
 
-def sharpness(channels: Array) -> float:
-    """How sharp the sharpest parts of the sharpest channel (n, h, w) are: 0 for one colour, below 90 if all is blurred.
+def _sharpness_of_all(grey: Array, pixels: Array) -> float:
+    """Of the sharpest channel: grey can't tell colours that are as bright as each other, a JPEG blurs the others."""
+    import numpy as np
+
+    found = sharpness(grey)
+    if found >= CERTAINLY_SHARP:
+        return found
+    return max(found, *(sharpness(pixels[..., channel].astype(np.float32)) for channel in range(3)))
+
+
+def sharpness(values: Array) -> float:
+    """How sharp the sharpest parts of one channel (h, w) are: 0 for one value, below 90 when all is blurred.
 
     The variance of the Laplacian (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy") over that
     of the values, in tiles: so neither few edges nor fog make a picture blurred. A camera's noise, which the calmer
@@ -112,25 +119,21 @@ def sharpness(channels: Array) -> float:
     """
     import numpy as np
 
-    if min(channels.shape[1:]) < TILE + 2:
-        channels = np.pad(
-            channels, [(0, 0), *((0, max(TILE + 2 - side, 0)) for side in channels.shape[1:])], mode="edge"
-        )
-    centre = channels[:, 1:-1, 1:-1]
-    laplacian = 4 * centre
-    for neighbour in (channels[:, :-2, 1:-1], channels[:, 2:, 1:-1], channels[:, 1:-1, :-2], channels[:, 1:-1, 2:]):
-        laplacian -= neighbour
-    return max(map(_sharpest, _tile_variances(laplacian), _tile_variances(centre)))
+    if min(values.shape) < TILE + 2:
+        values = np.pad(values, [(0, max(TILE + 2 - side, 0)) for side in values.shape], mode="edge")
+    centre = values[1:-1, 1:-1]
+    laplacian = 4 * centre - values[:-2, 1:-1] - values[2:, 1:-1] - values[1:-1, :-2] - values[1:-1, 2:]
+    return _sharpest(_tile_variances(laplacian), _tile_variances(centre))
 
 
 def _tile_variances(values: Array) -> Array:
-    """The variance in each whole tile of (n, h, w) values: (n, tiles)."""
-    num, rows, columns = values.shape[0], values.shape[1] // TILE, values.shape[2] // TILE
-    whole = values[:, : rows * TILE, : columns * TILE]
+    """The variance in each whole tile of (h, w) values: (tiles,)."""
+    rows, columns = values.shape[0] // TILE, values.shape[1] // TILE
+    whole = values[: rows * TILE, : columns * TILE]
 
     def means(pixels: Array) -> Array:
-        lines: Array = pixels.reshape(num, rows, TILE, columns * TILE).sum(axis=2)
-        sums: Array = lines.reshape(num, rows * columns, TILE).sum(axis=2)
+        lines: Array = pixels.reshape(rows, TILE, columns * TILE).sum(axis=1)
+        sums: Array = lines.reshape(rows * columns, TILE).sum(axis=1)
         return sums / TILE**2
 
     variances: Array = means(whole * whole) - means(whole) ** 2
@@ -149,13 +152,18 @@ def _sharpest(detail: Array, contrast: Array) -> float:
     return max(100 * float(ratios[-1 - len(ratios) // SHARPEST]), 0.0)
 
 
-def exposure(grey: Array) -> tuple[int, int, float]:
-    """Shadows and highlights (grey of the darkest and of the brightest hundredth) and the share of white pixels."""
+def exposure(grey: Array) -> tuple[int, int]:
+    """Shadows and highlights: the grey of the darkest and of the brightest hundredth."""
     import numpy as np
 
     below = np.cumsum(np.bincount(grey.astype(np.uint8).ravel(), minlength=256)) / grey.size  # (256,)
     shadows, highlights = np.searchsorted(below, (0.01, 0.99))
-    return int(shadows), int(highlights), 1 - float(below[CLIPPED - 1])
+    return int(shadows), int(highlights)
+
+
+def clipped(pixels: Array) -> float:
+    """Share of the pixels (h, w, 3) with two channels or all at their end: one alone may be a pure colour."""
+    return float(((pixels >= CLIPPED).sum(axis=-1) >= 2).mean())
 
 
 def perceptual_hash(grey: Any) -> int:
@@ -185,65 +193,3 @@ def _cosines() -> Array:
     turns = np.outer(np.arange(HASH_SIDE), places) / (2 * HASH_WORKING_SIDE)
     cosines: Array = np.rint(np.cos(np.pi * turns) * (1 << 14)).astype(np.int64)
     return cosines
-
-
-def frame_of(grey: Array, pixels: Array) -> tuple[slice, slice] | None:
-    """Rows and columns that a frame of one colour encloses, or two bars; None without.
-
-    ``grey`` (h, w) finds the lines of one colour, as a JPEG blurs colours; ``pixels`` (h, w, 3) tell the picture from
-    a frame as bright. A frame ends at once along a straight line: so what lies or glows on a plain ground is not framed
-    by it.
-    """
-    height, width = grey.shape
-    for above, beside, most in ((True, True, MAX_FRAME), (True, False, MAX_BAR), (False, True, MAX_BAR)):
-        other = _not_the_grey(grey, above, beside)
-        rows = _between_bars(other, most) if above else slice(0, height)
-        columns = _between_bars(other.T, most) if beside else slice(0, width)
-        if rows is None or columns is None or _is_on_plain_ground(other[rows, columns]):
-            continue
-        across = pixels.swapaxes(0, 1)  # (w, h, 3)
-        if (not above or _has_edges(pixels[:, columns], rows)) and (not beside or _has_edges(across[:, rows], columns)):
-            return rows, columns
-    return None
-
-
-def _well_within(frame: tuple[slice, slice]) -> tuple[slice, slice]:
-    """What a frame encloses without the lines beside it, where enough is left."""
-    rows, columns = (
-        slice(part.start + FRAME_MIXTURE, part.stop - FRAME_MIXTURE) if part.stop - part.start > TILE * 4 else part
-        for part in frame
-    )
-    return rows, columns
-
-
-def _not_the_grey(grey: Array, above: bool, beside: bool) -> Array:
-    """True where a pixel is not as bright as the edges, (h, w); the edges above and below, or beside, or all."""
-    import numpy as np
-
-    edges = ([grey[0], grey[-1]] if above else []) + ([grey[:, 0], grey[:, -1]] if beside else [])
-    other: Array = np.abs(grey - np.median(np.concatenate(edges))) > FRAME_TOLERANCE
-    return other
-
-
-def _between_bars(other: Array, most: float) -> slice | None:
-    """The lines between two bars of at most that share of the lines each; None without bars."""
-    lines = other.mean(axis=1) > 1 - FRAME_LINE  # (lines,)
-    first, last = int(lines.argmax()), int(lines[::-1].argmax())
-    least = max(2.0, MIN_FRAME * min(other.shape))
-    if not lines.any() or min(first, last) < least or max(first, last) > most * len(lines):
-        return None
-    return slice(first, len(lines) - last)
-
-
-def _is_on_plain_ground(inner: Array) -> bool:
-    """Whether what two bars enclose is surrounded by their colour on the other sides as well: then it lies on it."""
-    return _between_bars(inner, 1.0) is not None or _between_bars(inner.T, 1.0) is not None
-
-
-def _has_edges(pixels: Array, lines: slice) -> bool:
-    """Whether the picture differs from the bars nearly from end to end, and at once; one line may be a mixture."""
-    import numpy as np
-
-    pairs = ((lines.start - 1, lines.start + 1), (lines.stop, lines.stop - 2))
-    steps = (np.abs(pixels[bar] - pixels[line]).max(axis=-1) > FRAME_STEP for bar, line in pairs)
-    return all(bool(step.mean() >= FRAME_EDGE) for step in steps)

@@ -29,7 +29,7 @@ KINDS = (
     "transparent",
     "framed",
 )
-MIN_CLIPPED = 0.02  # of the pixels of an over-exposed picture are white: what is only bright keeps its lights
+MIN_CLIPPED = 0.02  # of an over-exposed picture's pixels have lost light: what is only bright has not
 MIN_RANGE = 20  # grey levels between the darkest and the brightest parts, where there is something to see
 
 Between = Callable[[int, int], None]
