@@ -4,16 +4,18 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from loraruner.errors import IntegrityError, TemporaryFailure, VersionConflict
-from loraruner.files import digest_file, write_bytes
+from loraruner.files import Digest, digest_file, write_bytes
 from loraruner.stores.base import Capabilities, PreconditionFailed, Store
+from loraruner.stores.documents import digest_of, read_document, require_undamaged
 from loraruner.workspace import (
+    DIGEST_FIELD,
     LATEST_KEY,
     MANIFEST,
     RESERVATIONS_PREFIX,
@@ -24,6 +26,7 @@ from loraruner.workspace import (
 
 _LOG = logging.getLogger(__name__)
 POINTER_TRIES = 10
+OWNER = {"run_id": str}
 AUTOMATIC = re.compile(r"(\d+)(-[0-9a-f]{12})?")  # N, or N-<run digest>
 
 
@@ -60,7 +63,8 @@ def read_manifest(store: Store, version: str) -> dict[str, Any] | None:
     """A version's manifest, or None when the version does not exist."""
     if store.head(manifest_key(version)) is None:
         return None
-    manifest: dict[str, Any] = json.loads(store.read(manifest_key(version))[0])
+    manifest, _ = read_document(store, manifest_key(version), {"run_id": str, "created": str})
+    require_undamaged(manifest, DIGEST_FIELD, f"{store.uri}/{manifest_key(version)}")
     return manifest
 
 
@@ -90,27 +94,27 @@ def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities)
 
 
 def publish(
-    store: Store, version: str, folder: Path, manifest: dict[str, Any], committing: Callable[[], None] = lambda: None
+    store: Store,
+    capabilities: Capabilities,
+    version: str,
+    folder: Path,
+    manifest: dict[str, Any],
+    committing: Callable[[], None] = lambda: None,
 ) -> Published:
     """Upload ``folder``, read every size back, write the manifest last, then move ``latest.json``.
 
     ``committing`` is called before the manifest is written: from then on the version may exist.
 
-    Publishing the same run's version again is a success; another run's manifest is VersionConflict (73).
+    Publishing the same run's version again is a success; another run's manifest is VersionConflict (73). A file that
+    another attempt writes meanwhile is TemporaryFailure (75), unless the store's fence tells that first.
     """
     if before := _published_before(store, version, manifest["run_id"]):
         return before
-    entries: list[dict[str, Any]] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
-        name = path.relative_to(folder).as_posix()
-        digest = digest_file(path)
-        sent = store.upload(path, version_prefix(version) + name)
-        stored = store.head(version_prefix(version) + name)
-        if sent != digest or stored is None or stored.size_bytes != digest.size_bytes:
-            raise IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
-        entries.append({"name": name, "size": digest.size_bytes, "sha256": digest.sha256})
+    send = _replace if capabilities.replace_if_match else _upload
+    entries = list(_sent(store, send, version_prefix(version), folder))
     _remove_strangers(store, version, {entry["name"] for entry in entries})
     complete = {**manifest, "version": version, "files": entries}
+    complete[DIGEST_FIELD] = digest_of(complete, without=DIGEST_FIELD)
     data = json.dumps(complete, indent=2, sort_keys=True).encode()
     write_bytes(folder / MANIFEST, data)
     committing()
@@ -124,6 +128,34 @@ def publish(
     point_latest(store, published)
     _LOG.info("published version %s: %s/%s", version, store.uri, version_prefix(version))
     return published
+
+
+def _sent(
+    store: Store, send: Callable[[Store, Path, str], Digest], prefix: str, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Send every file and look that it is there; yields the manifest's entries."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        name = path.relative_to(folder).as_posix()
+        digest = digest_file(path)
+        sent, stored = send(store, path, prefix + name), store.head(prefix + name)
+        if sent != digest or stored is None or stored.size_bytes != digest.size_bytes:
+            raise IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
+        yield {"name": name, "size": digest.size_bytes, "sha256": digest.sha256}
+
+
+def _upload(store: Store, path: Path, key: str) -> Digest:
+    return store.upload(path, key)
+
+
+def _replace(store: Store, path: Path, key: str) -> Digest:
+    """Write over exactly what is there now: what an attempt that lost the run still has under way comes to nothing."""
+    present = store.head(key)
+    try:
+        if present is None:
+            return store.upload(path, key, if_absent=True)
+        return store.upload(path, key, if_match=present.etag)
+    except PreconditionFailed as error:
+        raise TemporaryFailure(f"{store.uri}/{key}: somebody else is writing it; start the job again") from error
 
 
 def _published_before(store: Store, version: str, run_id: str) -> Published | None:
@@ -161,8 +193,8 @@ def point_latest(store: Store, done: Published) -> None:
             if store.head(LATEST_KEY) is None:
                 store.write(LATEST_KEY, data, if_absent=True)
                 return
-            current, etag = store.read(LATEST_KEY)
-            pointed = json.loads(current)["version"]
+            current, etag = read_document(store, LATEST_KEY, {"version": str})
+            pointed = current["version"]
             other = None if pointed == done.version else read_manifest(store, pointed)
             if pointed == done.version or (other and _age(pointed, other) > _age(done.version, done.manifest)):
                 return
@@ -195,7 +227,7 @@ def _reserve_named(store: Store, version: str, run_id: str) -> str:
 def _require_unreserved(store: Store, version: str, run_id: str) -> None:
     if store.head(reservation_key(version)) is None:
         return
-    owner = json.loads(store.read(reservation_key(version))[0])["run_id"]
+    owner = read_document(store, reservation_key(version), OWNER)[0]["run_id"]
     if owner != run_id:
         raise VersionConflict(f'$.output.version: {version!r} is reserved by run {owner}; choose another one or "auto"')
 
@@ -209,7 +241,7 @@ def _own_reservations(store: Store, run_id: str) -> list[str]:
     return [
         version
         for version in _reserved(store)
-        if json.loads(store.read(reservation_key(version))[0]).get("run_id") == run_id
+        if read_document(store, reservation_key(version), OWNER)[0]["run_id"] == run_id
     ]
 
 

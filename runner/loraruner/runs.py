@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.errors import DataInvalid, Diverged, ExitCode, SpecInvalid
+from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError, SpecInvalid
 from loraruner.families.base import Runtime
 from loraruner.spec import Spec, to_document
 from loraruner.stores.base import PreconditionFailed, Store
+from loraruner.stores.documents import read_document
 from loraruner.workspace import RunKeys
 
 _LOG = logging.getLogger(__name__)
 NOT_IDENTITY = ("$schema", "labels", "checkpoint")
 JOB_NAME = "/job.json"
+JOB = {"spec_digest": str, "fingerprint": str, "created": str, "resolved": dict}
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -65,7 +67,7 @@ def read_job(store: Store, identity: Identity) -> dict[str, Any] | None:
     keys = RunKeys(identity.run_id)
     if store.head(keys.job) is None:
         return None
-    job: dict[str, Any] = json.loads(store.read(keys.job)[0])
+    job, _ = read_document(store, keys.job, JOB)
     for field, what in (("spec_digest", "another job"), ("fingerprint", "other inputs")):
         if job[field] != getattr(identity, field):
             raise DataInvalid(
@@ -86,21 +88,8 @@ def settle_runtime(store: Store, identity: Identity, spec: Spec, here: Runtime) 
     return here
 
 
-def claim_attempt(store: Store, identity: Identity) -> int:
-    """The number of this attempt: one more than the last, claimed by creating its log conditionally."""
-    keys = RunKeys(identity.run_id)
-    number = last_attempt(store, identity) + 1
-    while True:
-        try:
-            store.write(f"{keys.logs(number)}train.log", b"", if_absent=True)
-        except PreconditionFailed:
-            number += 1
-            continue
-        return number
-
-
 def last_attempt(store: Store, identity: Identity) -> int:
-    """The highest attempt number so far, 0 for a new run."""
+    """The highest attempt number that has left a log, 0 for a new run."""
     prefix = RunKeys(identity.run_id).all_logs
     names = {info.key.removeprefix(prefix).split("/")[0] for info in store.list(prefix)}
     numbers = (name.removeprefix("attempt-") for name in names)
@@ -109,10 +98,7 @@ def last_attempt(store: Store, identity: Identity) -> int:
 
 def refuse_ended(store: Store, identity: Identity) -> None:
     """Raise again what ended this run for good (79), so that the same job does not diverge a second time."""
-    keys = RunKeys(identity.run_id)
-    if store.head(keys.status) is None:
-        return
-    status = json.loads(store.read(keys.status)[0])
+    status = _told(store, RunKeys(identity.run_id).status)
     if status.get("exit_code") == ExitCode.DIVERGED:
         raise Diverged(
             f"run {identity.run_id} has ended: {status.get('reason')}; change the job, or resume it with --continue"
@@ -125,13 +111,21 @@ def warn_of_relatives(store: Store, identity: Identity) -> None:
         run_id = info.key.removeprefix("runs/").removesuffix(JOB_NAME)
         if "/" in run_id or not info.key.endswith(JOB_NAME) or run_id == identity.run_id:
             continue
-        job = json.loads(store.read(info.key)[0])
+        job = _told(store, info.key)
         if job.get("spec_digest") != identity.spec_digest or job.get("fingerprint") == identity.fingerprint:
             continue
-        status = RunKeys(run_id).status
-        if store.head(status) is None or json.loads(store.read(status)[0]).get("state") != "published":
+        if _told(store, RunKeys(run_id).status).get("state") != "published":
             _LOG.warning("an unfinished run of this job on other inputs exists: %s; this is a new run", run_id)
             return
+
+
+def _told(store: Store, key: str) -> dict[str, Any]:
+    """A document that is only good to know: empty when it is absent, or damaged, which is reported."""
+    try:
+        return read_document(store, key, {})[0] if store.head(key) else {}
+    except IntegrityError as error:
+        _LOG.warning("%s", error)
+        return {}
 
 
 def _digest(document: Mapping[str, Any]) -> str:

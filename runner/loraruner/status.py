@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
@@ -11,21 +12,33 @@ from typing import Any
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import Evaluated, Event, StageStarted, StepDone
 from loraruner.redact import Redactor
-from loraruner.stores.base import Store
+from loraruner.stores.base import PreconditionFailed, Store
+from loraruner.stores.documents import read_document
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
+TRIES = 3
 STATE_OF = {ExitCode.OK: "published", ExitCode.PREEMPTED: "preempted", ExitCode.DIVERGED: "diverged"}
 
 
 class StatusBoard:
     """Collects events and writes them to the store from a thread of its own; use as a context manager.
 
-    A write that fails is logged and never stops the run: the next heartbeat tries again.
+    A write that fails is logged and never stops the run: the next heartbeat tries again. With ``replace_if_match``
+    each write goes over the one before it alone, so that what an older attempt has still under way comes to nothing.
     """
 
-    def __init__(self, store: Store, key: str, identity: dict[str, Any], secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        identity: dict[str, Any],
+        secrets: Sequence[str] = (),
+        *,
+        replace_if_match: bool = True,
+    ) -> None:
         self._store, self._key, self._redactor = store, key, Redactor(secrets)
+        self._replace_if_match, self._etag = replace_if_match, ""
         self._fields: dict[str, Any] = {**identity, "state": "running", "stage": None, "step": 0, "total_steps": None}
         self._wake, self._closed = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -73,8 +86,46 @@ class StatusBoard:
 
     def _write(self) -> None:
         with self._lock:
-            fields = {**self._fields, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+            fields = {**self._fields, "updated": _now()}
         try:
-            self._store.write(self._key, json.dumps(fields, indent=1).encode())
+            self._put(json.dumps(fields, indent=1).encode())
         except (LoraRunerError, OSError) as error:
             _LOG.warning("status.json was not written: %s", error)
+
+    def _put(self, data: bytes) -> None:
+        if not self._replace_if_match:
+            self._store.write(self._key, data)
+            return
+        for _ in range(TRIES):
+            try:
+                self._etag = self._store.write(self._key, data, **self._condition())
+                return
+            except PreconditionFailed:  # an older attempt's last word, or our own, whose answer was lost
+                self._etag = ""
+        _LOG.warning("status.json was not written: somebody else is writing it")
+
+    def _condition(self) -> dict[str, Any]:
+        """The ETag of what is there now; looked up where this board has not written it."""
+        if not self._etag:
+            present = self._store.head(self._key)
+            self._etag = present.etag if present else ""
+        return {"if_match": self._etag} if self._etag else {"if_absent": True}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def settle(store: Store, key: str, version: str) -> None:
+    """Say "published" where an attempt was killed between the version's manifest and its last word."""
+    present = store.head(key)
+    if present is None:
+        return
+    fields, etag = read_document(store, key, {})
+    if fields.get("state") == STATE_OF[ExitCode.OK]:
+        return
+    ended = {"exit_code": int(ExitCode.OK), "exit_name": ExitCode.OK.name, "version": version, "stage": "publish"}
+    data = {**fields, **ended, "state": STATE_OF[ExitCode.OK], "updated": _now()}
+    data.pop("reason", None)
+    with suppress(PreconditionFailed):  # somebody else has the last word
+        store.write(key, json.dumps(data, indent=1).encode(), if_match=etag)

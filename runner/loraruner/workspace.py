@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+DIGEST_FIELD = "digest"  # the manifest's own, over all else that it says
 CAPTIONS = "captions.jsonl"
 LATEST_KEY = "latest.json"
 RESERVATIONS_PREFIX = "reservations/"
@@ -89,6 +90,16 @@ class RunKeys:
     def status(self) -> str:
         """State, step, heartbeat."""
         return f"{self.prefix}status.json"
+
+    @property
+    def lease(self) -> str:
+        """Who owns the run."""
+        return f"{self.prefix}lease.json"
+
+    @property
+    def leases(self) -> str:
+        """Prefix of the same, an object an attempt, in stores without conditional writes."""
+        return f"{self.prefix}leases/"
 
     @property
     def captions(self) -> str:
