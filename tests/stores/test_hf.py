@@ -79,6 +79,7 @@ def test_the_token_stays_with_the_hub(web: Web, certificate: Path, monkeypatch: 
     assert opened("hf://org/name@v1").read("config.json")[0] == b"{}"
     assert web.seen[-1] == ("/renamed/config.json", "", "Bearer hf_secret_token")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("LORARUNER_ALLOWED_HOSTS", "localhost")
     with web_server.serve(certificate) as other:
         other.pages["/signed"] = Page(b"{}")
         page.location = f"{other.url}/signed"

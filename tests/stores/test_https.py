@@ -30,6 +30,7 @@ PART = 1 << 18
 @pytest.fixture
 def web(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("LORARUNER_ALLOWED_HOSTS", "localhost")
     monkeypatch.setattr(http_read, "PART_BYTES", PART)
     with web_server.serve(certificate) as web:
         web.pages["/set.zip?sig=secret"] = Page(DATA)

@@ -116,7 +116,7 @@ def test_a_race_has_one_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_no_replacement_is_lost(tmp_path: Path) -> None:
-    """Eight threads that count up by compare-and-replace lose no count."""
+    """Eight threads that count up by compare-and-replace lose no count, and leave no lock file."""
     store = opened(tmp_path)
     store.write("count", b"0")
 
@@ -131,7 +131,7 @@ def test_no_replacement_is_lost(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(64)))
-    assert store.read("count")[0] == b"64"
+    assert store.read("count")[0] == b"64" and names(tmp_path) == ["count"]
 
 
 def test_probe(tmp_path: Path) -> None:
@@ -248,3 +248,37 @@ def test_bad_addresses(uri: str) -> None:
     """A file URI with a host, or without a path, is a fault of the job."""
     with pytest.raises(SpecInvalid, match="three slashes"):
         open_store(uri, settings.load())
+
+
+def test_conditional_uploads(tmp_path: Path) -> None:
+    """An upload may create only, or replace only what it names; a refused one changes and leaves nothing."""
+    store = opened(tmp_path / "root")
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+    store.upload(tmp_path / "one", "k", if_absent=True)
+    with pytest.raises(PreconditionFailed):
+        store.upload(tmp_path / "two", "k", if_absent=True)
+    with pytest.raises(PreconditionFailed):
+        store.upload(tmp_path / "two", "k", if_match="another")
+    data, etag = store.read("k")
+    assert (data, names(tmp_path / "root")) == (b"one", ["k"])
+    assert store.upload(tmp_path / "two", "k", if_match=etag) == digest_bytes(b"two")
+    with pytest.raises(PreconditionFailed):
+        store.upload(tmp_path / "one", "k", if_match=etag)
+    assert store.read("k")[0] == b"two"
+
+
+def test_age(tmp_path: Path) -> None:
+    """A file's age is told by the disk's own clock, leaves nothing behind, and is never below nought."""
+    store = opened(tmp_path / "root")
+    store.write("k", b"1")
+    young = store.age_s("k")
+    assert young is not None and 0 <= young < 60
+    for shift_s, expected in ((-100.0, 100.0), (3600.0, 0.0)):
+        moment = time.time() + shift_s
+        os.utime(tmp_path / "root/k", (moment, moment))
+        age = store.age_s("k")
+        assert age is not None and max(0.0, expected - 1) <= age < expected + 60
+    assert names(tmp_path / "root") == ["k"]
+    with pytest.raises(InputMissing, match="absent"):
+        store.age_s("absent")

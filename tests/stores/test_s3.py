@@ -11,10 +11,10 @@ import pytest
 
 from loraruner import settings
 from loraruner.errors import DataInvalid, InputMissing, NoPermission, SpecInvalid, TemporaryFailure
+from loraruner.faults.proxy import Proxy, Seen, once
 from loraruner.stores import open_store
 from loraruner.stores.base import Capabilities, PreconditionFailed
 from loraruner.stores.s3 import S3Store
-from tests.support.faulty_proxy import Proxy, Seen, once
 
 OpenS3 = Callable[..., S3Store]
 slow = pytest.mark.slow
@@ -22,6 +22,13 @@ slow = pytest.mark.slow
 
 def is_put(seen: Seen) -> bool:
     return seen.method == "PUT"
+
+
+def is_last(seen: Seen) -> bool:
+    """The request that makes an upload visible."""
+    return (seen.method == "PUT" and "partNumber" not in seen.path) or (
+        seen.method == "POST" and "uploadId=" in seen.path
+    )
 
 
 @slow
@@ -96,6 +103,54 @@ def test_a_lost_answer_to_a_conditional_create(open_s3: OpenS3, proxy: Proxy) ->
     proxy.fault = once(is_put, "503")
     with pytest.raises(PreconditionFailed):
         store.write("k", b"other", if_absent=True)
+
+
+@slow
+@pytest.mark.parametrize("size", [100, (33 << 20) + 7])
+def test_conditional_uploads(open_s3: OpenS3, tmp_path: Path, size: int) -> None:
+    """Small and multipart uploads create only, or replace only what they name; a refused one leaves no parts."""
+    store = open_s3()
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(name.encode() + bytes(size))
+    one = store.upload(tmp_path / "one", "k", if_absent=True)
+    found = store.head("k")
+    assert found is not None
+    for condition in ({"if_absent": True}, {"if_match": '"00000000000000000000000000000000"'}):
+        with pytest.raises(PreconditionFailed):
+            store.upload(tmp_path / "two", "k", **condition)
+    with pytest.raises(PreconditionFailed):
+        store.upload(tmp_path / "two", "absent", if_match=found.etag)
+    assert store.head("absent") is None and store.download("k", tmp_path / "back") == one
+    two = store.upload(tmp_path / "two", "k", if_match=found.etag)
+    assert store.download("k", tmp_path / "back") == two
+    uploads = store._client.list_multipart_uploads(Bucket=store._bucket, Prefix=store._root).get("Uploads", [])
+    assert uploads == []
+
+
+@slow
+@pytest.mark.parametrize("size", [100, (33 << 20) + 7])
+def test_a_lost_answer_to_a_conditional_upload(open_s3: OpenS3, proxy: Proxy, tmp_path: Path, size: int) -> None:
+    """An upload that met its own object after a lost answer won; one that met another's lost."""
+    store = open_s3(via=proxy.endpoint)
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(name.encode() + bytes(size))
+    proxy.fault = once(is_last, "lost")
+    one = store.upload(tmp_path / "one", "k", if_absent=True)
+    proxy.fault = once(is_last, "503")
+    with pytest.raises(PreconditionFailed):
+        store.upload(tmp_path / "two", "k", if_absent=True)
+    assert store.download("k", tmp_path / "back") == one
+
+
+@slow
+def test_age(open_s3: OpenS3) -> None:
+    """An object's age is the store's own Date less its own time of writing; of none it is 66."""
+    store = open_s3()
+    store.write("k", b"1")
+    age = store.age_s("k")
+    assert age is not None and 0 <= age < 60
+    with pytest.raises(InputMissing, match="absent"):
+        store.age_s("absent")
 
 
 @slow
@@ -183,7 +238,6 @@ def test_a_store_that_is_not_there(seaweedfs: ModuleType, monkeypatch: pytest.Mo
     endpoint = f"http://127.0.0.1:{seaweedfs.free_ports(1)[0]}"
     for name, value in seaweedfs.environment(endpoint).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("loraruner.stores.s3_client.CONTROL_TRIES", 2)
     store = open_store("s3://bucket/root", settings.load())
     for call in (lambda: store.read("k"), lambda: store.upload(Path(__file__), "k")):
         with pytest.raises(TemporaryFailure, match=r"cannot be reached .* check AWS_ENDPOINT_URL_S3"):

@@ -12,9 +12,9 @@ from types import FrameType
 import pytest
 
 from loraruner.errors import IntegrityError, LoraRunerError, NoPermission, Preempted, TemporaryFailure
+from loraruner.faults.proxy import Proxy, Seen, once
 from loraruner.files import digest_bytes
 from loraruner.stores.s3 import S3Store
-from tests.support.faulty_proxy import Proxy, Seen, once
 
 pytestmark = pytest.mark.slow
 OpenS3 = Callable[..., S3Store]

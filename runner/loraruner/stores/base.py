@@ -72,8 +72,18 @@ class Store(Protocol):
         """Write a small object and return its ETag; raises PreconditionFailed when the condition does not hold."""
         ...
 
-    def upload(self, path: Path, key: str) -> Digest:
-        """Write one file (multipart when large) and return the digest of the bytes that were sent."""
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
+        """Write one file (multipart when large) and return the digest of the bytes that were sent.
+
+        Raises PreconditionFailed when the condition does not hold; nothing is written then.
+        """
+        ...
+
+    def age_s(self, key: str) -> float | None:
+        """Seconds since the object was written, by the store's own clock; None where the store does not tell.
+
+        Raises InputMissing when it is absent. Stores tell whole seconds, so that it may be off by one.
+        """
         ...
 
     def delete(self, key: str) -> None:

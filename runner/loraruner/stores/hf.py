@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from loraruner.errors import DataInvalid, InputMissing, SpecInvalid
+from loraruner.egress import Egress
+from loraruner.errors import DataInvalid, EnvironmentUnfit, InputMissing, SpecInvalid
 from loraruner.files import Digest
 from loraruner.settings import Settings
 from loraruner.stores.base import Capabilities, ObjectInfo
@@ -59,7 +60,8 @@ class HfStore:
         self._repository = repository
         self._revision = quote(revision, safe="")
         self._root = root
-        self._reader = HttpReader(token=settings.hf_token, remedy=REMEDY)
+        rules = Egress(settings.allowed_hosts, own=(_server(self._endpoint),))
+        self._reader = HttpReader(token=settings.hf_token, remedy=REMEDY, rules=rules)
 
     def probe(self) -> Capabilities:
         """Refused: nothing can be written here."""
@@ -92,9 +94,13 @@ class HfStore:
         """Refused: this store can only be read."""
         raise refused(self.uri)
 
-    def upload(self, path: Path, key: str) -> Digest:
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
         """Refused: this store can only be read."""
         raise refused(self.uri)
+
+    def age_s(self, key: str) -> float | None:
+        """See ``Store.age_s``; unknown here."""
+        return None
 
     def delete(self, key: str) -> None:
         """Refused: this store can only be read."""
@@ -132,6 +138,20 @@ class HfStore:
             raise InputMissing(f"{self._address(key)}: there is no such file at this revision; check the address")
         repository = self._repository.removeprefix("models/")
         return f"{self._endpoint}/{repository}/resolve/{self._revision}/{quote(path)}"
+
+
+def _server(endpoint: str) -> str:
+    """``host:port`` of the endpoint, which the operator named and which may therefore lie in his own network."""
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise EnvironmentUnfit(
+            f"HF_ENDPOINT: {endpoint.rpartition('@')[2]!r} is no address of a hub; set it to https://HOST"
+        )
+    return f"[{parts.hostname}]:{port}"
 
 
 def _parse(data: bytes, uri: str) -> dict[str, _File]:

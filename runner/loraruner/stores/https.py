@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loraruner.egress import Egress
 from loraruner.errors import InputMissing, SpecInvalid
 from loraruner.files import Digest
 from loraruner.settings import Settings
@@ -17,19 +18,23 @@ REMEDY = "the address must be readable without a login"
 def open_store(uri: str, settings: Settings) -> "HttpsStore":
     """The store of one ``https://`` address."""
     parts = urlsplit(uri)
-    if not parts.hostname:
+    try:
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise SpecInvalid(f"{shown(uri)}: {error}; write https://HOST:PORT/FILE") from error
+    if not named:
         raise SpecInvalid(f"{shown(uri)}: has no host name; write https://HOST/FILE")
     if parts.username or parts.password:
         raise SpecInvalid(f"{shown(uri)}: a login does not belong into an address; use an address without one")
-    return HttpsStore(uri)
+    return HttpsStore(uri, Egress(settings.allowed_hosts))
 
 
 class HttpsStore:
     """Reads one address. The query (it may be a signature) is sent, never shown."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, rules: Egress) -> None:
         self.uri = uri
-        self._reader = HttpReader(remedy=REMEDY)
+        self._reader = HttpReader(remedy=REMEDY, rules=rules)
 
     def probe(self) -> Capabilities:
         """Refused: nothing can be written here."""
@@ -65,9 +70,13 @@ class HttpsStore:
         """Refused: this store can only be read."""
         raise refused(self.uri)
 
-    def upload(self, path: Path, key: str) -> Digest:
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
         """Refused: this store can only be read."""
         raise refused(self.uri)
+
+    def age_s(self, key: str) -> float | None:
+        """See ``Store.age_s``; unknown here."""
+        return None
 
     def delete(self, key: str) -> None:
         """Refused: this store can only be read."""

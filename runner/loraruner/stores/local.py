@@ -4,14 +4,12 @@ A root that is a regular file is a store of one object, whose key is "".
 """
 
 import errno
-import fcntl
-import hashlib
 import logging
 import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,16 +17,17 @@ from loraruner import files
 from loraruner.errors import DataInvalid, InputMissing, IntegrityError, SpecInvalid
 from loraruner.files import Digest
 from loraruner.settings import Settings
-from loraruner.stores import disk
+from loraruner.stores import disk, local_write
 from loraruner.stores.base import Capabilities, ObjectInfo, PreconditionFailed
 from loraruner.stores.keys import check_key, join
+from loraruner.stores.local_write import etag_of
 
 log = logging.getLogger(__name__)
 
 # Names of half-made files and locks: they begin with a dot and end like this, and are never listed.
 HIDDEN_SUFFIXES = (".tmp", ".lock", ".partial", ".partial.parts")
+FOLDER_TRIES = 20
 FOLDER_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
-NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def open_store(uri: str, settings: Settings) -> "LocalStore":
@@ -60,7 +59,6 @@ class LocalStore:
                 raise IntegrityError(f"{self.uri}: a small file read back differs; check the disk")
         finally:
             self.delete(key)
-            _lock_of(self._path(key)).unlink(missing_ok=True)
         log.debug("%s: exclusive create %s, replace if unchanged %s", self.uri, exclusive, matched)
         return Capabilities(create_exclusive=exclusive, replace_if_match=matched, checksum_mode="none")
 
@@ -114,7 +112,7 @@ class LocalStore:
             if status.st_size > limit_bytes:
                 raise DataInvalid(f"{path}: {status.st_size:,} bytes are more than the {limit_bytes:,} allowed here")
             with os.fdopen(os.dup(descriptor), "rb") as stream:
-                return stream.read(), _etag(status)
+                return stream.read(), etag_of(status)
 
     def download(self, key: str, path: Path, *, sha256: str | None = None) -> Digest:
         """See ``Store.download``; a file that differs is not read again, it would differ again."""
@@ -123,9 +121,9 @@ class LocalStore:
             disk.reading(source),
             _open_regular(source) as descriptor,
             disk.writing(path),
-            _replacing_file(path) as temporary,
+            local_write.replacing_file(path) as temporary,
         ):
-            digest = _copy(descriptor, temporary)
+            digest = local_write.copy(descriptor, temporary)
             if sha256 is not None and digest.sha256 != sha256.lower():
                 raise IntegrityError(f"{source}: sha256 is {digest.sha256}, expected {sha256}; correct digest or file")
         return digest
@@ -134,27 +132,46 @@ class LocalStore:
         """See ``Store.write``."""
         path = self._path(key)
         with disk.writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if if_absent:
-                return _create(path, data)
-            if if_match is None:
-                return _replace(path, data)
-            with _locked(path):
-                present = self.head(key)
-                if present is None or present.etag != if_match:
-                    raise PreconditionFailed(f"{path}: is not the version {if_match} any more")
-                return _replace(path, data)
+            return self._put(path, lambda temporary: temporary.write_bytes(data), if_absent, if_match)
 
-    def upload(self, path: Path, key: str) -> Digest:
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
         """See ``Store.upload``."""
-        target = self._path(key)
-        with (
-            disk.reading(path),
-            path.open("rb") as source,
-            disk.writing(target),
-            _replacing_file(target) as temporary,
-        ):
-            return _copy(source.fileno(), temporary)
+        target, copied = self._path(key), list[Digest]()
+        with disk.reading(path), path.open("rb") as source, disk.writing(target):
+            self._put(
+                target,
+                lambda temporary: copied.append(local_write.copy(source.fileno(), temporary)),
+                if_absent,
+                if_match,
+            )
+        return copied[-1]
+
+    def _put(self, path: Path, fill: local_write.Fill, if_absent: bool, if_match: str | None) -> str:
+        for _ in range(FOLDER_TRIES):
+            # Whoever deletes the last object below a prefix removes its folders: perhaps this one, just now.
+            with suppress(FileNotFoundError, FileExistsError):
+                files.make_folder(path.parent)
+                return self._put_once(path, fill, if_absent, if_match)
+        files.make_folder(path.parent)
+        return self._put_once(path, fill, if_absent, if_match)
+
+    def _put_once(self, path: Path, fill: local_write.Fill, if_absent: bool, if_match: str | None) -> str:
+        if if_absent:
+            return local_write.create(path, fill)
+        if if_match is None:
+            return local_write.replace(path, fill)
+        with local_write.locked(path):
+            if _etag_at(path) != if_match:
+                raise PreconditionFailed(f"{path}: is not the version {if_match} any more")
+            return local_write.replace(path, fill)
+
+    def age_s(self, key: str) -> float | None:
+        """See ``Store.age_s``; the clock is that of the file system, which may be a server's."""
+        path = self._path(key)
+        if self.head(key) is None:
+            raise InputMissing(f"{path}: there is no such file; check the address")
+        with disk.reading(path):
+            return local_write.age_s(path)
 
     def delete(self, key: str) -> None:
         """See ``Store.delete``; folders that it leaves empty go too, as a key prefix would."""
@@ -180,7 +197,7 @@ class LocalStore:
         return path
 
     def _info(self, key: str, status: os.stat_result) -> ObjectInfo:
-        return ObjectInfo(key, status.st_size, _etag(status))
+        return ObjectInfo(key, status.st_size, etag_of(status))
 
     def __repr__(self) -> str:
         return f"LocalStore({join(self.uri, '')})"
@@ -190,9 +207,11 @@ def _not_regular(path: Path) -> DataInvalid:
     return DataInvalid(f"{path}: is a link or a device, which a store never follows; copy the file itself (cp -L)")
 
 
-def _etag(status: os.stat_result) -> str:
-    # Every write makes a new file, so that inode and times tell versions apart without reading them.
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
+def _etag_at(path: Path) -> str | None:
+    try:
+        return etag_of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -203,92 +222,5 @@ def _open_regular(path: Path) -> Iterator[int]:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputMissing(f"{path}: is not a regular file; check the address")
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _copy(descriptor: int, target: Path) -> Digest:
-    sha, size = hashlib.sha256(), 0
-    with target.open("xb") as stream:
-        while chunk := os.read(descriptor, files.CHUNK_BYTES):
-            stream.write(chunk)
-            sha.update(chunk)
-            size += len(chunk)
-    return Digest(size, sha.hexdigest())
-
-
-def _create(path: Path, data: bytes) -> str:
-    """Create ``path`` whole, or raise PreconditionFailed; a hard link decides the race."""
-    temporary = files.temporary_beside(path)
-    try:
-        temporary.write_bytes(data)
-        files.fsync_path(temporary)
-        etag = _etag(temporary.stat())
-        try:
-            os.link(temporary, path)
-        except OSError as error:
-            if error.errno not in NO_HARD_LINKS:
-                raise
-            etag = _create_without_links(path, data)
-    except FileExistsError as error:
-        raise PreconditionFailed(f"{path}: exists already") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    files.fsync_path(path.parent)
-    return etag
-
-
-def _create_without_links(path: Path, data: bytes) -> str:
-    """Exclusive create where the file system has no hard links; a reader may see it before it is whole."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(descriptor)
-            return _etag(os.fstat(descriptor))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _replacing_file(path: Path) -> Iterator[Path]:
-    """``files.replacing``, but never in place of a folder."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    with files.replacing(path) as temporary:
-        yield temporary
-
-
-def _replace(path: Path, data: bytes) -> str:
-    with _replacing_file(path) as temporary:
-        temporary.write_bytes(data)
-        _later_than(path, temporary)
-        return _etag(temporary.stat())
-
-
-def _later_than(old: Path, new: Path) -> None:
-    """Give ``new`` a later time than ``old``: within one clock tick an inode number may come back."""
-    try:
-        old_ns = old.stat().st_mtime_ns
-    except FileNotFoundError:
-        return
-    new_ns = new.stat().st_mtime_ns
-    if new_ns <= old_ns:
-        os.utime(new, ns=(new_ns, old_ns + 1))
-
-
-def _lock_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one replacer of ``path`` in at a time; the lock goes with its process, its empty file stays."""
-    descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)

@@ -109,7 +109,7 @@ def claim(target: Path, *, uri: str, etag: str, size_bytes: int, part_bytes: int
     """Continue an abandoned partial of the same object, or begin a new one; stale ones are removed."""
     header = Header(uri, etag, size_bytes, part_bytes, _boot())
     target.parent.mkdir(parents=True, exist_ok=True)
-    for path in sorted(target.parent.glob(f".{glob.escape(target.name)}.*.partial")):
+    for path in sorted(target.parent.glob(f".{glob.escape(files.short_name(target))}.*.partial")):
         partial = _adopt(path, header)
         if partial is not None:
             return partial
@@ -117,7 +117,7 @@ def claim(target: Path, *, uri: str, etag: str, size_bytes: int, part_bytes: int
 
 
 def _begin(target: Path, header: Header) -> Partial:
-    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    path = target.with_name(f".{files.short_name(target)}.{secrets.token_hex(4)}.partial")
     unseen = files.temporary_beside(path)
     descriptor = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

@@ -51,20 +51,67 @@ class Remote:
     part_bytes: int
     sha256: str | None = None
     """The digest that the store itself keeps of the content."""
+    md5: str = ""
+    """What the content's MD5 should be, as far as the store's ETag can be believed."""
+
+
+class _Content:
+    """The bytes that came, hashed in their order."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self.size_bytes = 0
+
+    def add(self, chunk: bytes, remote: Remote) -> None:
+        self._sha.update(chunk)
+        if remote.md5:
+            self._md5.update(chunk)
+        self.size_bytes += len(chunk)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(self.size_bytes, self._sha.hexdigest())
+
+    @property
+    def md5(self) -> str:
+        return self._md5.hexdigest()
+
+
+class _Judge:
+    """Decides whether what came is what the object holds: by a digest, else by the MD5 in its ETag.
+
+    Not every ETag of that form is an MD5: the same bytes from two downloads are believed too.
+    """
+
+    def __init__(self, sha256: str | None) -> None:
+        self._wanted = sha256
+        self._doubted: set[str] = set()
+
+    def check(self, content: _Content, remote: Remote) -> Digest:
+        """The digest of ``content``; raises _Mismatch when it is to be fetched again."""
+        digest, expected = content.digest, (self._wanted or remote.sha256 or "").lower()
+        if expected and digest.sha256 != expected:
+            raise _Mismatch(f"sha256 is {digest.sha256}, expected {expected}")
+        if not expected and remote.md5 not in ("", content.md5) and digest.sha256 not in self._doubted:
+            self._doubted.add(digest.sha256)
+            raise _Mismatch(f"md5 is {content.md5}, and the store's ETag {remote.md5}")
+        return digest
 
 
 def fetch(find: Callable[[], Remote], path: Path, *, sha256: str | None = None) -> Digest:
     """Bring what ``find`` finds to ``path`` and return its digest.
 
-    Without ``sha256``, the digest that the store keeps is used, and without that only the size is checked.
+    Without ``sha256``, the digest that the store keeps is used, without that its ETag where that is an MD5, and
+    without either only the size is checked.
     Raises IntegrityError when ``NUM_FETCHES`` whole downloads gave other bytes.
     """
+    judge = _Judge(sha256)
     for number in range(1, NUM_FETCHES + 1):
         remote = find()
-        expected = (sha256 or remote.sha256 or "").lower()
         try:
             with disk.writing(path):
-                return _fetch_once(remote, path, expected)
+                return _fetch_once(remote, path, judge)
         except (Changed, _Mismatch) as error:
             reason = error
             log.warning("%s: download %d of %d is useless: %s", remote.uri, number, NUM_FETCHES, error)
@@ -73,44 +120,40 @@ def fetch(find: Callable[[], Remote], path: Path, *, sha256: str | None = None) 
     raise IntegrityError(f"{remote.uri}: {reason} after {NUM_FETCHES} downloads; correct the digest or the object")
 
 
-def _fetch_once(remote: Remote, path: Path, expected: str) -> Digest:
+def _fetch_once(remote: Remote, path: Path, judge: _Judge) -> Digest:
     begun = time.monotonic()
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     in_parts = remote.etag and remote.size_bytes is not None and remote.size_bytes > remote.part_bytes
-    digest = _by_parts(remote, path, expected) if in_parts else _whole(remote, path, expected)
+    digest = _by_parts(remote, path, judge) if in_parts else _whole(remote, path, judge)
     log.debug("%s: %d bytes in %.1f s", remote.uri, digest.size_bytes, time.monotonic() - begun)
     return digest
 
 
-def _whole(remote: Remote, path: Path, expected: str) -> Digest:
+def _whole(remote: Remote, path: Path, judge: _Judge) -> Digest:
     """One request for everything: small objects, and servers that know no ranges."""
     with files.replacing(path) as temporary:
-        digest = retry.patiently(lambda: _stream(remote, temporary))
-        _compare(digest, expected)
-    return digest
+        return judge.check(retry.patiently(lambda: _stream(remote, temporary)), remote)
 
 
-def _stream(remote: Remote, temporary: Path) -> Digest:
-    sha, size = hashlib.sha256(), 0
+def _stream(remote: Remote, temporary: Path) -> _Content:
+    content = _Content()
     with closing(remote.open_range(0, remote.size_bytes)) as chunks, temporary.open("wb") as stream:
         for chunk in chunks:
             stream.write(chunk)
-            sha.update(chunk)
-            size += len(chunk)
-    if remote.size_bytes is not None and size != remote.size_bytes:
-        raise _broken(remote, size, remote.size_bytes)
-    return Digest(size, sha.hexdigest())
+            content.add(chunk, remote)
+    if remote.size_bytes is not None and content.size_bytes != remote.size_bytes:
+        raise _broken(remote, content.size_bytes, remote.size_bytes)
+    return content
 
 
-def _by_parts(remote: Remote, path: Path, expected: str) -> Digest:
+def _by_parts(remote: Remote, path: Path, judge: _Judge) -> Digest:
     assert remote.size_bytes is not None
     part_bytes, size_bytes = remote.part_bytes, remote.size_bytes
     owned = partial.claim(path, uri=remote.uri, etag=remote.etag, size_bytes=size_bytes, part_bytes=part_bytes)
     keep = True  # after a break: the next call continues
     try:
-        digest = _transfer(remote, owned)
-        _compare(digest, expected)
+        digest = judge.check(_transfer(remote, owned), remote)
         owned.finish(path)
     except (Changed, _Mismatch):
         keep = False
@@ -120,22 +163,20 @@ def _by_parts(remote: Remote, path: Path, expected: str) -> Digest:
     return digest
 
 
-def _transfer(remote: Remote, owned: Partial) -> Digest:
+def _transfer(remote: Remote, owned: Partial) -> _Content:
     """Fill the partial by several workers; the caller's thread hashes the parts in order as they come."""
-    sha, size = hashlib.sha256(), 0
+    content = _Content()
 
     def fill(part: Part, stop: threading.Event) -> None:
         if not owned.has(part):
             retry.patiently(lambda: _fill(remote, owned, part, stop), stop=stop)
 
     def consume(part: Part, _: None) -> None:
-        nonlocal size
         for chunk in owned.chunks(part):
-            sha.update(chunk)
-            size += len(chunk)
+            content.add(chunk, remote)
 
     parallel.run(fill, owned.parts(), num_workers=NUM_WORKERS, consume=consume)
-    return Digest(size, sha.hexdigest())
+    return content
 
 
 def _fill(remote: Remote, owned: Partial, part: Part, stop: threading.Event) -> None:
@@ -156,8 +197,3 @@ def _fill(remote: Remote, owned: Partial, part: Part, stop: threading.Event) -> 
 
 def _broken(remote: Remote, received: int, expected: int) -> TemporaryFailure:
     return TemporaryFailure(f"{remote.uri}: {received:,} bytes came instead of {expected:,}; start the job again")
-
-
-def _compare(digest: Digest, expected: str) -> None:
-    if expected and digest.sha256 != expected:
-        raise _Mismatch(f"sha256 is {digest.sha256}, expected {expected}")

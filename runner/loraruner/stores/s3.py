@@ -4,27 +4,38 @@
 name one object: then ``list("")`` yields it alone, with the key "".
 """
 
+import hashlib
 import logging
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from loraruner.errors import DataInvalid, InputMissing, NoPermission, SpecInvalid
-from loraruner.files import CHUNK_BYTES, Digest
+from loraruner.errors import (
+    DataInvalid,
+    EnvironmentUnfit,
+    InputMissing,
+    IntegrityError,
+    NoPermission,
+    SpecInvalid,
+    TemporaryFailure,
+)
+from loraruner.files import CHUNK_BYTES, Digest, digest_bytes
 from loraruner.settings import Settings
-from loraruner.stores import ranged, retry, s3_probe, s3_upload
-from loraruner.stores.base import Capabilities, ObjectInfo, PreconditionFailed
+from loraruner.stores import ranged, retry, s3_client, s3_probe, s3_put, s3_upload
+from loraruner.stores.base import Capabilities, ObjectInfo
 from loraruner.stores.keys import check_key
 from loraruner.stores.ranged import Changed, Remote
-from loraruner.stores.s3_client import open_client
-from loraruner.stores.s3_errors import client_error, code_of, status_of, translated
+from loraruner.stores.s3_ask import ask, none_when_missing
+from loraruner.stores.s3_client import Tuning
+from loraruner.stores.s3_errors import no_bucket, status_of, time_of, translated
 
 log = logging.getLogger(__name__)
 
-PART_BYTES = 16 << 20
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+MD5 = re.compile(r"[0-9a-f]{32}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,8 +50,9 @@ def open_store(uri: str, settings: Settings) -> "S3Store":
 class S3Store:
     """Objects below a prefix of one bucket. Its methods may be called from several threads."""
 
-    def __init__(self, uri: str, bucket: str, root: str) -> None:
+    def __init__(self, uri: str, bucket: str, root: str, tuning: Tuning | None = None) -> None:
         self.uri = uri
+        self.tuning = s3_client.DEFAULT if tuning is None else tuning
         self.checksum_mode = "when_supported"  # until the probe knows better
         self._bucket = bucket
         self._root = check_key(root.rstrip("/"), uri)
@@ -48,12 +60,13 @@ class S3Store:
 
     @cached_property
     def _client(self) -> Any:
-        return open_client(self.uri)
+        return s3_client.open_client(self.uri, self.tuning)
 
-    @cached_property
-    def _single_try(self) -> Any:
-        """For transfers, whose retries are ours: they cover the body, and end when the job is stopped."""
-        return open_client(self.uri, num_tries=1)
+    def tuned(self, tuning: Tuning) -> "S3Store":
+        """The same place, asked in another way."""
+        store = S3Store(self.uri, self._bucket, self._root, tuning)
+        store.checksum_mode, store._may_be_object = self.checksum_mode, self._may_be_object
+        return store
 
     def probe(self) -> Capabilities:
         """See ``Store.probe``; also aborts uploads below the root that were left unfinished for a day."""
@@ -78,13 +91,19 @@ class S3Store:
             return None, error
 
     def _pages(self, full_prefix: str) -> Iterator[ObjectInfo]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=full_prefix)
-        with translated(self.uri):
-            for page in pages:
-                for found in page.get("Contents", ()):
-                    if not found["Key"].endswith("/") and found["Key"].startswith(full_prefix):
-                        key = check_key(found["Key"][len(self._prefix) :], self.uri)
-                        yield ObjectInfo(key, int(found["Size"]), str(found.get("ETag", "")))
+        request = {"Bucket": self._bucket, "Prefix": full_prefix}
+        while True:
+            page = ask(self._client.list_objects_v2, self.uri, request)
+            for found in page.get("Contents", ()):
+                if not found["Key"].endswith("/") and found["Key"].startswith(full_prefix):
+                    key = check_key(found["Key"][len(self._prefix) :], self.uri)
+                    yield ObjectInfo(key, int(found["Size"]), str(found.get("ETag", "")))
+            following = page.get("NextContinuationToken")
+            if not page.get("IsTruncated"):
+                return
+            if not following or following == request.get("ContinuationToken"):
+                raise TemporaryFailure(f"{self.uri}: the store's list of objects has no end; start the job again")
+            request["ContinuationToken"] = following
 
     def head(self, key: str) -> ObjectInfo | None:
         """See ``Store.head``."""
@@ -92,50 +111,57 @@ class S3Store:
         return None if found is None else ObjectInfo(key, int(found["ContentLength"]), str(found.get("ETag", "")))
 
     def _head(self, key: str) -> dict[str, Any] | None:
-        from botocore.exceptions import ClientError
-
         if not key and not self._root:
             return None
-        with translated(self._address(key)):
-            try:
-                found: dict[str, Any] = self._client.head_object(**self._place(key))
-            except ClientError as error:
-                if status_of(error) != 404:
-                    raise
-                self._require_bucket()
-                return None
+        found: dict[str, Any] | None = ask(
+            self._client.head_object, self._address(key), self._place(key), settle=none_when_missing
+        )
+        if found is None:
+            self._require_bucket()
         return found
 
     def _require_bucket(self) -> None:
         """A HEAD's 404 has no body to tell a missing bucket from a missing key."""
-        from botocore.exceptions import ClientError
-
         try:
-            self._client.head_bucket(Bucket=self._bucket)
-        except ClientError as error:
-            if status_of(error) == 404:
-                error.response["Error"]["Code"] = "NoSuchBucket"
-                raise client_error(error, self.uri) from error
+            found = ask(self._client.head_bucket, self.uri, {"Bucket": self._bucket}, settle=none_when_missing)
+        except (NoPermission, TemporaryFailure, EnvironmentUnfit) as error:
             log.debug("%s: cannot tell whether the bucket exists: %s", self.uri, error)
+            return
+        if found is None:
+            raise no_bucket(self.uri)
 
     def read(self, key: str, *, limit_bytes: int = 16 << 20) -> tuple[bytes, str]:
-        """See ``Store.read``."""
+        """See ``Store.read``; the content is compared with the digest that our writes leave in the metadata.
+
+        Of an object that somebody else wrote the ETag is mostly the MD5. Where it isn't, two reads must agree.
+        """
         return retry.patiently(lambda: self._read(key, limit_bytes))
 
     def _read(self, key: str, limit_bytes: int) -> tuple[bytes, str]:
+        data, etag, kept = self._read_once(key, limit_bytes)
+        if kept:
+            right = hashlib.sha256(data).hexdigest() == kept
+        else:
+            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            right = md5 == etag.strip('"') or self._read_once(key, limit_bytes)[:2] == (data, etag)
+        if not right:
+            raise IntegrityError(f"{self._address(key)}: what is read differs from what was written; start again")
+        return data, etag
+
+    def _read_once(self, key: str, limit_bytes: int) -> tuple[bytes, str, str]:
         address = self._address(key)
         with translated(address):
-            found = self._single_try.get_object(**self._place(key))
+            found = self._client.get_object(**self._place(key))
             with found["Body"]:
                 size_bytes = int(found["ContentLength"])
                 if size_bytes > limit_bytes:
                     raise DataInvalid(f"{address}: {size_bytes:,} bytes are more than the {limit_bytes:,} allowed here")
-                return bytes(found["Body"].read()), str(found.get("ETag", ""))
+                return bytes(found["Body"].read()), str(found["ETag"]), _kept(found)
 
     def download(self, key: str, path: Path, *, sha256: str | None = None) -> Digest:
         """See ``Store.download``; a broken download is continued by the next call with the same ``path``.
 
-        Without ``sha256`` the one that our uploads leave in the object's metadata is used.
+        Without ``sha256`` the one that our uploads leave in the object's metadata is used, else the ETag's MD5.
         """
         return ranged.fetch(lambda: self._find(key), path, sha256=sha256)
 
@@ -144,7 +170,6 @@ class S3Store:
         if found is None:
             raise InputMissing(f"{self._address(key)}: there is no such object; check bucket and key")
         size_bytes, etag = int(found["ContentLength"]), str(found.get("ETag", ""))
-        kept = str(found.get("Metadata", {}).get("sha256", ""))
 
         def open_range(start: int, length_bytes: int | None) -> Generator[bytes, None, None]:
             return self._range(key, etag, start, None if length_bytes == size_bytes else length_bytes)
@@ -154,8 +179,9 @@ class S3Store:
             size_bytes=size_bytes,
             etag=etag,
             open_range=open_range,
-            part_bytes=PART_BYTES,
-            sha256=kept if SHA256.fullmatch(kept) else None,
+            part_bytes=self.tuning.range_bytes,
+            sha256=_kept(found) or None,
+            md5=_md5(found),
         )
 
     def _range(self, key: str, etag: str, start: int, length_bytes: int | None) -> Generator[bytes, None, None]:
@@ -167,7 +193,7 @@ class S3Store:
             condition["Range"] = f"bytes={start}-{start + length_bytes - 1}"
         with translated(self._address(key)):
             try:
-                found = self._single_try.get_object(**self._place(key), **condition)
+                found = self._client.get_object(**self._place(key), **condition)
             except ClientError as error:
                 if status_of(error) == 412:
                     raise Changed("it was replaced meanwhile") from error
@@ -180,44 +206,46 @@ class S3Store:
 
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         """See ``Store.write``."""
-        from botocore.exceptions import ClientError
+        return s3_put.put(self._target(key, if_absent, if_match), data, digest_bytes(data))
 
-        condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_match} if if_match is not None else {}
-        fields = s3_upload.checksum(data, self.checksum_mode)
-        with translated(self._address(key)):
-            try:
-                return str(self._client.put_object(**self._place(key), Body=data, **condition, **fields)["ETag"])
-            except ClientError as error:
-                if not condition or not _condition_failed(error):
-                    raise
-                etag = self._written_before(key, data, error)
-                if etag is None:
-                    raise PreconditionFailed(f"{self._address(key)}: is in another state than expected") from error
-                return etag
-
-    def _written_before(self, key: str, data: bytes, error: Any) -> str | None:
-        """The ETag of our own write when only its answer was lost: the retry then meets its own object."""
-        if not error.response["ResponseMetadata"].get("RetryAttempts"):
-            return None
-        found, etag = self.read(key, limit_bytes=max(len(data), 1 << 20))
-        return etag if found == data else None
-
-    def upload(self, path: Path, key: str) -> Digest:
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
         """See ``Store.upload``."""
-        target = s3_upload.Target(
+        return s3_upload.upload_file(self._target(key, if_absent, if_match), path)
+
+    def _target(self, key: str, if_absent: bool, if_match: str | None) -> s3_put.Target:
+        return s3_put.Target(
             client=self._client,
-            single_try=self._single_try,
+            tuning=self.tuning,
             bucket=self._bucket,
             key=self._place(key)["Key"],
             address=self._address(key),
             checksum_mode=self.checksum_mode,
+            condition=s3_put.condition(if_absent=if_absent, if_match=if_match),
         )
-        return s3_upload.upload_file(target, path)
+
+    def age_s(self, key: str) -> float | None:
+        """See ``Store.age_s``; both times are of one answer, so that no other clock matters.
+
+        Of two answers the younger age counts: a server behind the endpoint may have a wrong clock.
+        """
+        ages = [self._age_s(key), self._age_s(key)]
+        return min((age for age in ages if age is not None), default=None)
+
+    def _age_s(self, key: str) -> float | None:
+        found = self._head(key)
+        if found is None:
+            raise InputMissing(f"{self._address(key)}: there is no such object; check bucket and key")
+        written = found.get("LastModified")
+        asked = time_of(found["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+        return None if written is None or asked is None else max(0.0, (asked - written).total_seconds())
+
+    def abort_uploads(self) -> None:
+        """Throw away every unfinished upload below the root, however young; probing does it with old ones."""
+        s3_upload.abort_stale(self._client, self._bucket, self._prefix, older_than=timedelta(0))
 
     def delete(self, key: str) -> None:
         """See ``Store.delete``."""
-        with translated(self._address(key)):
-            self._client.delete_object(**self._place(key))
+        ask(self._client.delete_object, self._address(key), self._place(key))
 
     @property
     def _prefix(self) -> str:
@@ -231,6 +259,14 @@ class S3Store:
         return f"s3://{self._bucket}/{self._place(key)['Key']}"
 
 
-def _condition_failed(error: Any) -> bool:
-    # 409: another conditional write of this key is under way. 404: the object to replace is gone.
-    return status_of(error) in (409, 412) or code_of(error) == "NoSuchKey"
+def _kept(found: Mapping[str, Any]) -> str:
+    """The digest that our writes leave with an object; "" where there is none."""
+    kept = str(found.get("Metadata", {}).get(s3_put.SHA256, ""))
+    return kept if SHA256.fullmatch(kept) else ""
+
+
+def _md5(found: Mapping[str, Any]) -> str:
+    """The MD5 of an object that was written in one request; "" where its ETag is something else."""
+    etag = str(found.get("ETag", "")).strip('"')
+    own_keys = found.get("SSECustomerAlgorithm") or str(found.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return etag if MD5.fullmatch(etag) and not own_keys else ""
