@@ -48,3 +48,15 @@ class Attempts:
     def latest(self) -> str:
         """The version that ``latest.json`` names."""
         return str(json.loads((self.output / "latest.json").read_text())["version"])
+
+    def steps(self) -> list[int]:
+        """The steps that the attempts trained, in order; one that was done again stands there again."""
+        logs = sorted(self.output.glob("runs/*/logs/*/metrics.jsonl"), key=lambda path: int(path.parts[-2][8:]))
+        records = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
+        return [record["step"] for record in records if record["group"] == "train"]
+
+    def faults(self) -> list[str]:
+        """What the store shows that is not whole."""
+        from tests.support.shown import faults
+
+        return faults(str(self.output))

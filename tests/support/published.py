@@ -17,6 +17,8 @@ from loraruner.samples import Examined, Opened
 from loraruner.settings import Settings, load
 from loraruner.spec import catalog
 from loraruner.stores import open_store
+from loraruner.stores.documents import digest_of
+from loraruner.workspace import DIGEST_FIELD
 
 DIGEST = "5e" * 32
 PROMPTS = ("a red circle", "a blue tree")
@@ -159,6 +161,11 @@ def write_samples(folder: Path) -> None:
         (folder / "samples" / name).write_bytes(png())
 
 
+def signed(core: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with the digest of what it says now."""
+    return {**core, DIGEST_FIELD: digest_of(core, without=DIGEST_FIELD)}
+
+
 def publish_version(root: Path, name: str = "neon-style", run: str = "") -> publish.Published:
     """Publish a small version of a picture adapter below ``root/name``, as the pipeline does."""
     store = open_store(str(root / name), settings(root))
@@ -167,5 +174,6 @@ def publish_version(root: Path, name: str = "neon-style", run: str = "") -> publ
     write_samples(folder)
     (folder / f"{name}.safetensors").write_bytes(core["run_id"].encode() * 100)
     (folder / "README.md").write_text(f"# {name}\n")
-    version = publish.reserve(store, "auto", core["run_id"], store.probe())
-    return publish.publish(store, version, folder, core)
+    capabilities = store.probe()
+    version = publish.reserve(store, "auto", core["run_id"], capabilities)
+    return publish.publish(store, capabilities, version, folder, core)

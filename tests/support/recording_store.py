@@ -50,9 +50,13 @@ class RecordingStore:
         self._note("write", key)
         return self._store.write(key, data, if_absent=if_absent, if_match=if_match)
 
-    def upload(self, path: Path, key: str) -> Digest:
+    def upload(self, path: Path, key: str, *, if_absent: bool = False, if_match: str | None = None) -> Digest:
         self._note("upload", key)
-        return self._store.upload(path, key)
+        return self._store.upload(path, key, if_absent=if_absent, if_match=if_match)
+
+    def age_s(self, key: str) -> float | None:
+        self._note("age", key)
+        return self._store.age_s(key)
 
     def delete(self, key: str) -> None:
         self._note("delete", key)

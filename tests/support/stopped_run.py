@@ -6,7 +6,10 @@ MOMENT is one of
 - ``stage NAME``: SIGTERM at the begin of a stage;
 - ``step N``: SIGTERM in training, after step N; ``twice N``: two of them;
 - ``wrapped NAME``: SIGTERM in a stage, where a library turns what the handler raised into an error of its own;
-- ``write KEY``: SIGTERM when the object KEY is about to be written; ``kill KEY``: SIGKILL there;
+- ``write KEY``: SIGTERM when the object KEY is about to be written; ``kill KEY``: SIGKILL, ``twice-write KEY``: two
+  SIGTERM there;
+- ``upload END``: SIGTERM when the first file whose key has that end is about to be sent; ``twice-upload END``: two;
+- ``call N MODULE:NAME``: SIGTERM when that function is about to be called for the N-th time; ``twice-call``: two;
 - ``caption N``: SIGTERM when the captioner is about to see its N-th batch; ``mute N``: SIGKILL there;
 - ``files BYTES``: no file may grow beyond BYTES, so that writing fails in the operating system;
 - ``never``.
@@ -16,15 +19,30 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from loraruner.events import Emit, Event, StageStarted, StepDone
+from loraruner.files import Digest
 
 
 def send(number: int = signal.SIGTERM) -> None:
     os.kill(os.getpid(), number)
+
+
+def send_as(kind: str) -> None:
+    """SIGTERM; for ``twice-...`` a second one once the first has been taken note of, whatever thread this is."""
+    try:
+        send()
+    finally:  # in the main thread the first one raises
+        if kind.startswith("twice"):
+            while signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+                time.sleep(0.001)
+            send()
 
 
 class WhenImported:
@@ -45,9 +63,7 @@ def at(kind: str, value: str, event: Event) -> None:
         except Exception as error:
             raise RuntimeError("Failed to import transformers.models.clip") from error
     elif isinstance(event, StepDone) and str(event.step) == value and kind in ("step", "twice"):
-        send()
-        if kind == "twice":
-            send()
+        send_as(kind)
 
 
 def watch(kind: str, value: str) -> None:
@@ -69,10 +85,46 @@ def intercept(kind: str, wanted: str) -> None:
 
     def intercepted(self: LocalStore, key: str, data: bytes, **condition: Any) -> str:
         if key == wanted:
-            send(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+            send(signal.SIGKILL) if kind == "kill" else send_as(kind)
         return write(self, key, data, **condition)
 
     LocalStore.write = intercepted  # type: ignore[method-assign]
+
+
+def intercept_upload(kind: str, end: str) -> None:
+    """Send the signal when the local store is about to take a file whose key has that end, the first time."""
+    from loraruner.stores.local import LocalStore
+
+    upload, sent = LocalStore.upload, False
+
+    def intercepted(self: LocalStore, path: Path, key: str, **condition: Any) -> Digest:
+        nonlocal sent
+        if key.endswith(end) and not sent:
+            sent = True
+            send_as(kind)
+        return upload(self, path, key, **condition)
+
+    LocalStore.upload = intercepted  # type: ignore[method-assign]
+
+
+def intercept_call(kind: str, value: str) -> None:
+    """Send the signal before the N-th call of ``MODULE:NAME`` or ``MODULE:CLASS.NAME``."""
+    number, _, place = value.partition(" ")
+    module, _, path = place.partition(":")
+    *outer, name = path.split(".")
+    owner: Any = import_module(module)
+    for part in outer:
+        owner = getattr(owner, part)
+    real, calls = getattr(owner, name), 0
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == int(number):
+            send_as(kind)
+        return real(*arguments, **named)
+
+    setattr(owner, name, counted)
 
 
 def interrupt(kind: str, batch: int) -> None:
@@ -91,18 +143,27 @@ def interrupt(kind: str, batch: int) -> None:
     Captioner.captions = interrupted  # type: ignore[method-assign]
 
 
-def main() -> None:
-    kind, _, value = sys.argv[1].partition(" ")
+def arrange(kind: str, value: str) -> None:
+    """Prepare what the moment asks for."""
     if kind == "import":
         sys.meta_path.insert(0, WhenImported())
-    elif kind in ("write", "kill"):
+    elif kind in ("write", "twice-write", "kill"):
         intercept(kind, value)
+    elif kind in ("upload", "twice-upload"):
+        intercept_upload(kind, value)
+    elif kind in ("call", "twice-call"):
+        intercept_call(kind, value)
     elif kind in ("caption", "mute"):
         interrupt(kind, int(value))
     elif kind == "files":
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(value), int(value)))
     elif kind != "never":
         watch(kind, value)
+
+
+def main() -> None:
+    kind, _, value = sys.argv[1].partition(" ")
+    arrange(kind, value)
     from loraruner.cli import main as command_line
 
     command_line(sys.argv[2:])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from loraruner import settings, spec
 from loraruner.adapters.inject import inject
+from loraruner.disk_guard import DiskGuard
 from loraruner.events import Event, StepDone
 from loraruner.families.base import BatchLoss, Draw, Runtime
 from loraruner.families.draws import generator
@@ -113,6 +114,7 @@ class TinyRun:
     attempts: int = 0
     evaluations: list[dict[str, float]] = field(default_factory=list)
     ship: Callable[[Workspace], None] = lambda workspace: None
+    disks: DiskGuard = field(default_factory=lambda: DiskGuard({}))
 
     @property
     def store(self) -> Store:
@@ -148,7 +150,7 @@ class TinyRun:
         trainable.on_measure = on_measure
         workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id, "store", self.attempts)
         ship = partial(self.ship, workspace)
-        attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, ship)
+        attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, ship, self.disks)
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))
         self.evaluations = trained.progress.evaluations
         return trained

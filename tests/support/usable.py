@@ -49,7 +49,9 @@ def publish_usable(root: Path, task: str, base: Path, **options: Any) -> str:
     core["job"]["options"] |= options
     folder = root / "made"
     write_adapter(base, folder)
-    published = publish.publish(store, publish.reserve(store, "auto", core["run_id"], store.probe()), folder, core)
+    capabilities = store.probe()
+    version = publish.reserve(store, "auto", core["run_id"], capabilities)
+    published = publish.publish(store, capabilities, version, folder, core)
     return f"{root}/tiny/versions/{published.version}"
 
 

@@ -1,5 +1,6 @@
 """A user at the command line: small jobs, what a command told, and what every refusal must look like."""
 
+import csv
 import json
 import signal
 import struct
@@ -18,6 +19,7 @@ from tests.support.published import png
 
 ROOT = Path(__file__).parents[2]
 STYLE_BASE = ROOT / "examples/style/base"
+SENTENCES = ("Oil it.", "Turn it off.", "No, the other one.", "Wait!", "Now.", "Stop the strike train.", "Who?", "Yes.")
 LEFT_OVERS = (".tmp", ".partial", ".parts")
 
 
@@ -66,6 +68,26 @@ def write_text_job(folder: Path, base: Path) -> Path:
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     text = {"task": "text-generation", "data": {"uri": str(folder / "rows.jsonl")}, "options": {}}
     return write_job(folder, base, **text)
+
+
+def write_speech_job(folder: Path) -> Path:
+    """Eight tones with sentences, two of them held out, and a tiny base; published in ``folder/out``."""
+    from tests.support.tiny_whisper import write_tiny_whisper, write_tone
+
+    write_tiny_whisper(folder / "base", layers=1)
+    rows = [(f"{number}.flac", text) for number, text in enumerate(SENTENCES)]
+    for number, (name, _) in enumerate(rows):
+        write_tone(folder / "clips" / name, 0.3 + 0.1 * number, pitch_hz=200.0 + 50 * number)
+    with (folder / "clips/metadata.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("file_name", "transcription"), *rows])
+    speech = {
+        "task": "automatic-speech-recognition",
+        "data": {"uri": str(folder / "clips")},
+        "training": {"max_steps": 5, "batch_size": 2, "learning_rate": 1e-2, "precision": "fp32"},
+        "evaluation": {"fraction": 0.25, "every_steps": 2},
+        "options": {"language": "en", "max_new_tokens": 6},
+    }
+    return write_job(folder, folder / "base", **speech)
 
 
 def write_pictures(folder: Path, number: int) -> None:

@@ -105,12 +105,12 @@ def serve(certificate: Path | None = None) -> Iterator[Web]:
         server.server_close()
 
 
-def make_certificate(folder: Path) -> Path:
-    """A file with key and self-signed certificate of ``localhost``, made by the openssl command."""
+def make_certificate(folder: Path, name: str = "localhost") -> Path:
+    """A file with key and self-signed certificate of the host ``name``, made by the openssl command."""
     key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
          "-keyout", str(key), "-out", str(certificate)],
         check=True, capture_output=True,
     )  # fmt: skip

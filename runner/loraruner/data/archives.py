@@ -34,7 +34,8 @@ DAMAGE = (
     zlib.error,
     struct.error,
     EOFError,
-    OverflowError,
+    ArithmeticError,
+    LookupError,
     RuntimeError,  # with NotImplementedError and RecursionError: endless chains of extension headers
     ValueError,
 )
@@ -42,7 +43,10 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What an unpacked archive may grow to. The ratio counts once ``ratio_floor_bytes`` are written."""
+    """What an unpacked archive may grow to. The ratio counts once ``ratio_floor_bytes`` are written.
+
+    Folders that names only imply are members like any other.
+    """
 
     max_members: int = 100_000
     max_file_bytes: int = 8 << 30
@@ -113,7 +117,7 @@ def _faults_named(archive: Path) -> Iterator[None]:
 
 
 def _extract(members: Iterator[Member], root: Path, limits: Limits, budget: "_Budget") -> None:
-    names = _Names()
+    names = _Names(limits.max_members)
     for count, member in enumerate(members, start=1):
         if count > limits.max_members:
             raise Refused(f"has more than {limits.max_members:,} members")
@@ -171,20 +175,27 @@ def _safe_parts(name: str) -> tuple[str, ...]:
 
 
 class _Names:
-    """The paths taken so far; two that some file system takes for one are refused."""
+    """The paths taken so far, as a tree; two that some file system takes for one are refused."""
 
-    def __init__(self) -> None:
-        self._taken: dict[str, tuple[str, bool]] = {}
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        # Of each folder, by its number: what it holds, by the name that file systems compare.
+        self._taken: dict[tuple[int, str], tuple[str, bool, int]] = {}
 
     def add(self, parts: tuple[str, ...], is_folder: bool) -> None:
         """Take a path and all folders above it."""
-        for depth in range(1, len(parts) + 1):
-            entry = ("/".join(parts[:depth]), is_folder or depth < len(parts))
-            key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", entry[0]).casefold())
+        parent = 0
+        for depth, part in enumerate(parts, start=1):
+            entry = (part, is_folder or depth < len(parts))
+            key = (parent, unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold()))
             known = self._taken.get(key)
-            if known is not None and (known != entry or not entry[1]):
-                raise Refused(f"clashes with {known[0][:200]!r}")
-            self._taken[key] = entry
+            if known is not None and (known[:2] != entry or not entry[1]):
+                raise Refused(f"clashes with {'/'.join([*parts[: depth - 1], known[0]])[:200]!r}")
+            if known is None:
+                if len(self._taken) == self._max_entries:
+                    raise Refused(f"brings the files and folders to more than {self._max_entries:,}")
+                known = self._taken[key] = (*entry, len(self._taken) + 1)
+            parent = known[2]
 
 
 class _Budget:

@@ -1,12 +1,17 @@
 """Text files line by line in bounded memory, and JSON values from lines nobody vouches for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loraruner.errors import DataInvalid
+from loraruner.pretrained.json_size import parsed_bytes
+
 MAX_LINE_BYTES = 1 << 20
+MAX_PARSED_BYTES = 2 << 30  # of one JSON text
+MAX_BAD = 100_000  # lines or rows that are told: each is kept with its reason
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -46,8 +51,18 @@ def _decoded(number: int, raw: bytes) -> Line:
         return Line(number, "", f"is not UTF-8 (byte {error.start + 1} of the line)")
 
 
+def require_few_bad(bad: Sized, source: str, first: str) -> None:
+    """Raise DataInvalid (65) when more than MAX_BAD lines of ``source`` are bad: then it is another kind of file."""
+    if len(bad) > MAX_BAD:
+        raise DataInvalid(
+            f"{source}: more than {MAX_BAD:,} lines or rows can't be used (first: {first}); is it the right file?"
+        )
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text; BadValue when it is none, too deep, or holds broken Unicode."""
+    if len(text) > MAX_LINE_BYTES and parsed_bytes(text.encode(errors="replace")) > MAX_PARSED_BYTES:
+        raise BadValue("is JSON of too many values to be held in memory")
     try:
         value = json.loads(text)
         if "\\u" in text:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loraruner.data.kinds import PICTURES, Kind
-from loraruner.data.lines import BadValue
+from loraruner.data.lines import BadValue, require_few_bad
 from loraruner.data.metadata_rows import Entry, csv_entries, jsonl_entries
 from loraruner.data.samples import Skipped
 from loraruner.errors import DataInvalid, InputMissing
@@ -14,6 +14,7 @@ from loraruner.errors import DataInvalid, InputMissing
 DEFAULT_NAMES = ("metadata.csv", "metadata.jsonl")
 SUFFIXES = (".csv", ".jsonl")
 MAX_METADATA_BYTES = 64 << 20
+MAX_LISTED = 1_000_000  # files: each is kept in memory
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ def _collected(source: str, entries: Iterator[Entry], kind: Kind) -> Captions:
                 extras[file] = entry.extras
         except BadValue as fault:
             skipped.append(Skipped(place, str(fault)))
+            require_few_bad(skipped, source, f"{skipped[0].name} {skipped[0].reason}")
+        if len(by_file) > MAX_LISTED:
+            raise DataInvalid(f"{source}: lists more than {MAX_LISTED:,} files; split the data set")
     return Captions(source, by_file, tuple(skipped), extras)
 
 

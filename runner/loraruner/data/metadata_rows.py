@@ -12,6 +12,8 @@ from loraruner.data.kinds import Kind
 from loraruner.data.lines import BadValue, numbered_lines, parse_json
 from loraruner.errors import DataInvalid
 
+MAX_ROW_CHARS = 1 << 20  # of one CSV row: a file of commas is one row of millions of fields
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,16 +56,40 @@ def csv_entries(path: Path, source: str, kind: Kind) -> Iterator[Entry]:
 
 def _csv_rows(text: str, source: str, kind: Kind) -> Iterator[tuple[int, list[str]]]:
     """First line and fields of every row that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    lines = _BoundedLines(text, source)
+    reader = csv.reader(lines, skipinitialspace=True, strict=True)
     line = 1
     try:
         for row in reader:
+            lines.begin_row()
             if any(field.strip() for field in row):
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
         hint = f"put {kind.text}s in quotes and double the quotes within"
         raise DataInvalid(f"{source}:{line}: not CSV ({error}); {hint}") from error
+
+
+class _BoundedLines:
+    """The lines of a text; DataInvalid (65) before the one that makes a row longer than MAX_ROW_CHARS."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._stream = io.StringIO(text, newline="")
+        self._source = source
+        self._row_chars = self._number = 0
+
+    def begin_row(self) -> None:
+        """The next line begins a row."""
+        self._row_chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._stream.readline(MAX_ROW_CHARS + 1):
+            self._number += 1
+            self._row_chars += len(line)
+            if self._row_chars > MAX_ROW_CHARS:
+                place = f"{self._source}:{self._number}"
+                raise DataInvalid(f"{place}: a row of more than {MAX_ROW_CHARS:,} characters; is a quote missing?")
+            yield line
 
 
 def _header_columns(row: list[str], source: str, kind: Kind) -> _Columns | None:

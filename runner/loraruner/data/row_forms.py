@@ -14,6 +14,7 @@ from typing import Any
 from loraruner.data.lines import BadValue
 from loraruner.data.samples import Message, Row
 
+MAX_TURNS = 1000  # the model reads the conversation again for each of them
 ROLES = ("system", "user", "assistant")
 ACCEPTED = "text | prompt, completion | instruction, output (input, system) | messages"
 # Keys that would change what is trained, so that a row is not used without them. Empty ones do no harm.
@@ -95,6 +96,8 @@ def _messages(value: Mapping[str, Any], key: str) -> tuple[Message, ...]:
     turns = value[key]
     if not isinstance(turns, list):
         raise BadValue(f"{key!r} must be a list of messages, not {_kind(turns)}")
+    if len(turns) > MAX_TURNS:
+        raise BadValue(f"{key!r} has {len(turns):,} messages, more than {MAX_TURNS:,}: divide the conversation")
     return tuple(_message(turn, f"{key}[{index}]") for index, turn in enumerate(turns))
 
 

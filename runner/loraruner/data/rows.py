@@ -9,7 +9,7 @@ from typing import Any
 
 from loraruner.data.folders import list_files
 from loraruner.data.kinds import CLIPS, PICTURES
-from loraruner.data.lines import BadValue, numbered_lines, parse_json
+from loraruner.data.lines import BadValue, numbered_lines, parse_json, require_few_bad
 from loraruner.data.row_forms import ignored_keys, row_from
 from loraruner.data.samples import Row, Scan, Skipped
 from loraruner.errors import DataInvalid, InputMissing
@@ -17,6 +17,7 @@ from loraruner.errors import DataInvalid, InputMissing
 SUFFIXES = (".jsonl", ".json", ".txt")
 NOT_DATA = ("README", "LICENSE", "LICENCE", "NOTICE", "CHANGELOG")
 MAX_JSON_BYTES = 128 << 20
+MAX_ROWS = 5_000_000  # each is kept in memory
 OTHER_TASKS = ((PICTURES, "pictures", "text-to-image"), (CLIPS, "clips", "automatic-speech-recognition"))
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def scan_rows(path: Path) -> Scan[Row]:
 
     The number in a row's id is the line, in a .json list the place in the list, both from 1. Bad rows are
     skipped with the reason. Raises InputMissing (66) when ``path`` does not exist, DataInvalid (65) for
-    another kind of file or a folder of pictures or clips.
+    another kind of file, a folder of pictures or clips, more than MAX_ROWS rows or MAX_BAD bad ones.
     """
     files, skipped = _row_files(path)
     rows: list[Row] = []
@@ -50,6 +51,9 @@ def scan_rows(path: Path) -> Scan[Row]:
                 ignored.update(ignored_keys(found.value))
             except BadValue as fault:
                 skipped.append(Skipped(found.place, str(fault)))
+                require_few_bad(skipped, str(path), f"{skipped[0].name} {skipped[0].reason}")
+            if len(rows) > MAX_ROWS:
+                raise DataInvalid(f"{path}: more than {MAX_ROWS:,} rows; a LoRA needs far fewer: name a part of them")
     if ignored:
         shown = ", ".join(f"{key!r} ({count} rows)" for key, count in ignored.most_common(10))
         log.warning("%s: keys that belong to no row form were ignored: %s", path, shown)

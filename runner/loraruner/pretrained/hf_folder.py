@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loraruner.errors import DataInvalid
+from loraruner.pretrained.json_size import parsed_bytes
 from loraruner.pretrained.weights import PICKLE_SUFFIXES, check_safetensors, refuse_pickle
 
 MAX_JSON_BYTES = 64 << 20  # an index of thousands of shards is far below
+MAX_PARSED_BYTES = 512 << 20  # the largest tokenizers take less than half of it
 # Bounds of what is made in memory before a weight is read: names of a classifier's labels, which no base is; layers.
 MOST = {
     "num_labels": 100_000,
@@ -142,8 +144,14 @@ def read_json(file: Path) -> dict[str, Any]:
     """An object from a JSON file of bounded size; DataInvalid otherwise."""
     if file.stat().st_size > MAX_JSON_BYTES:
         raise DataInvalid(f"{file}: {file.stat().st_size:,} bytes are more than {MAX_JSON_BYTES:,}; fetch it again")
+    raw = file.read_bytes()
+    if (needed_bytes := parsed_bytes(raw)) > MAX_PARSED_BYTES:
+        raise DataInvalid(
+            f"{file}: its JSON would take {needed_bytes:,} bytes of memory, and {MAX_PARSED_BYTES:,} are the most; "
+            "fetch it again"
+        )
     try:
-        value = json.loads(file.read_bytes())
+        value = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise DataInvalid(f"{file}: not JSON ({error}); fetch the model again") from error
     if not isinstance(value, dict):

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from loraruner.errors import DataInvalid
+from loraruner.pretrained.json_size import parsed_bytes
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_PARSED_BYTES = 512 << 20  # half a million tensors
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 DTYPE_BYTES = {
     "BOOL": 1,
@@ -73,6 +75,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         if size_bytes < 8 or length > MAX_HEADER_BYTES or length > size_bytes - 8:
             raise _malformed(path, f"its header of {length:,} bytes does not fit {size_bytes:,} bytes")
         raw = stream.read(length)
+    if parsed_bytes(raw) > MAX_PARSED_BYTES:
+        raise _malformed(path, f"the header would take {parsed_bytes(raw):,} bytes of memory")
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:

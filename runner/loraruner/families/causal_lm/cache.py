@@ -17,6 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from loraruner import seals
 from loraruner.data.samples import Row, Skipped
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Prepared, Samples
@@ -24,7 +25,7 @@ from loraruner.families.causal_lm.encode import encode
 from loraruner.families.causal_lm.open_base import load_tokenizer
 from loraruner.files import replacing
 
-ENCODING = 2  # raise it when the same rows would become other tokens
+ENCODING = 3  # raise it when the same rows would become other tokens, or the file another form
 CHAT, VERBATIM = "chat", "verbatim"  # how prompts are put: as a user's turn, or as they are
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class TokenRows:
 
 
 def prepare(base: Base, samples: Samples, cache: Path, max_length: int) -> Prepared:
-    """Tokenise each part that has rows into ``cache``; a file that is there already is used as it is."""
+    """Tokenise each part that has rows into ``cache``; a file that is there already and whole is used as it is."""
     parts: Mapping[str, Sequence[Row]] = {
         "train": samples.train,
         "evaluation": samples.evaluation,
@@ -61,7 +62,7 @@ def prepare(base: Base, samples: Samples, cache: Path, max_length: int) -> Prepa
     for part, rows in parts.items():
         if rows:
             files[part] = cache / "tokens" / f"{_key(base, rows, max_length)}.safetensors"
-            if not files[part].exists():
+            if not seals.tensors_whole(files[part]):
                 tokenizer = tokenizer or load_tokenizer(base)
                 _write(files[part], tokenizer, rows, max_length)
             _warn_of_cuts(files[part], part, len(rows), max_length)
@@ -98,10 +99,12 @@ def _write(path: Path, tokenizer: object, rows: Sequence[Row], max_length: int) 
     metadata = {
         "num_cut": str(sum(tokens.truncated for tokens in encoded)),
         "skipped": json.dumps(found.skipped),
+        **seals.BLANK,
         "prompt_form": CHAT if any(row.messages for row in rows) else VERBATIM,
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
+        seals.seal_tensors(temporary)
     log.info("tokenised %d rows: %d tokens, %d trained", len(encoded), len(tensors["ids"]), tensors["trained"].sum())
 
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2.exceptions import TemplateError
 
 from loraruner.data.lines import BadValue
 from loraruner.data.samples import Message, Row
+from loraruner.families.causal_lm.template_limits import require_short, template_limited
 
 Span = tuple[int, int]  # first trained character and the one after the last
 
@@ -35,12 +35,16 @@ class Tokens:
 
 
 def render_chat(tokenizer: Any, messages: Sequence[Message], *, prompt: bool) -> str:
-    """The conversation as the model reads it; with ``prompt`` it ends where the assistant's answer begins."""
+    """The conversation as the model reads it; with ``prompt`` it ends where the assistant's answer begins.
+
+    Raises what ``template_limited`` does.
+    """
     if tokenizer.chat_template is None:
         return _render_plain(tokenizer, messages, prompt=prompt)
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=prompt)
-    return text
+    with template_limited():
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=prompt)
+    return require_short(text)
 
 
 def start_mark(tokenizer: Any) -> str:
@@ -89,19 +93,14 @@ def _render_messages(tokenizer: Any, row: Row) -> tuple[str, list[Span]]:
     """
     last = max((at for at, message in enumerate(row.messages) if message.role == "assistant"), default=-1)
     messages = row.messages[: last + 1]
-    try:
-        whole = render_chat(tokenizer, messages, prompt=False) if messages else ""
-        spans = []
-        for at, message in enumerate(messages):
-            if message.role == "assistant":
-                before = render_chat(tokenizer, messages[:at], prompt=True)
-                upto = render_chat(tokenizer, messages[: at + 1], prompt=False)
-                if whole.startswith(before) and whole.startswith(upto):
-                    spans.append((len(before), len(upto)))
-    except TemplateError as error:
-        raise BadValue(
-            f"the base's chat template refuses this conversation ({error}); mend the row's roles or their order"
-        ) from error
+    whole = render_chat(tokenizer, messages, prompt=False) if messages else ""
+    spans = []
+    for at, message in enumerate(messages):
+        if message.role == "assistant":
+            before = render_chat(tokenizer, messages[:at], prompt=True)
+            upto = render_chat(tokenizer, messages[: at + 1], prompt=False)
+            if whole.startswith(before) and whole.startswith(upto):
+                spans.append((len(before), len(upto)))
     if messages and not spans:
         raise BadValue(
             "the base's chat template does not render this conversation as prompt and answer; "

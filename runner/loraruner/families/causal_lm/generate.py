@@ -13,7 +13,9 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList
 
 from loraruner.adapters.peft_folder import WEIGHTS_NAME
+from loraruner.data.lines import BadValue
 from loraruner.data.samples import Message
+from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Request, Trial, Trials
 from loraruner.families.causal_lm.cache import CHAT, VERBATIM
 from loraruner.families.causal_lm.encode import render_chat, start_mark
@@ -74,7 +76,10 @@ def _prompt_form(tokenizer: Any, adapter: Path | None) -> str:
 
 def _prompt_text(tokenizer: Any, prompt: str, form: str) -> str:
     if form == CHAT:
-        return render_chat(tokenizer, [Message("user", prompt)], prompt=True)
+        try:
+            return render_chat(tokenizer, [Message("user", prompt)], prompt=True)
+        except BadValue as fault:
+            raise DataInvalid(f"$.sampling.prompts: {prompt[:80]!r}: {fault}") from fault
     return start_mark(tokenizer) + prompt
 
 

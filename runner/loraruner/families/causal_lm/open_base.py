@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from loraruner import seals
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base
 from loraruner.families.causal_lm.base_check import find_gguf
@@ -15,7 +16,7 @@ from loraruner.families.causal_lm.gguf_header import read_gguf_header
 from loraruner.files import replacing, require_free
 from loraruner.pretrained.loading import LOCAL, load_whole, readable, without_dropout
 
-CONVERSION = 1  # part of the folder's name: raise it when what is written changes
+CONVERSION = 2  # part of the folder's name: raise it when what is written changes
 FP32_BYTES = 4
 
 log = logging.getLogger(__name__)
@@ -24,17 +25,20 @@ log = logging.getLogger(__name__)
 def localize(base: Base, cache: Path) -> Base:
     """The same base where ``load_model`` can open it: a GGUF is dequantised to fp32 into ``cache``, once.
 
+    A converted folder that is used again is hashed first, and converted again when a bit of it has changed.
+
     Raises EnvironmentUnfit (78) when the disk is too small, DataInvalid when the tensors fit no known model.
     """
     gguf = find_gguf(base.path)
     if gguf is None:
         return base
     folder = cache / "gguf" / f"{base.digest}-{CONVERSION}"
-    if not folder.exists():
+    if not seals.folder_whole(folder):
         require_free(cache, read_gguf_header(gguf).num_elements * FP32_BYTES, f"{gguf.name} in fp32")
         log.info("converting %s to fp32 safetensors, once", gguf.name)
         with replacing(folder) as temporary:
             _convert(gguf, temporary)
+        seals.seal_folder(folder)
     return replace(base, path=folder)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from loraruner import seals
 from loraruner.data.pictures import open_rgb
 from loraruner.data.samples import Picture
 from loraruner.errors import DataInvalid
@@ -14,12 +15,12 @@ from loraruner.files import replacing, require_free
 from loraruner.spec import ImageOptions, Spec
 
 _LOG = logging.getLogger(__name__)
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
 FLOAT32_BYTES = 4
 
 
 def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runtime) -> Prepared:
-    """Encode every picture (mean and std, so that sampling stays random) and every caption, or find them cached.
+    """Encode every picture (mean and std, so that sampling stays random) and every caption, or find both in the cache.
 
     Cache files are named by what went in: picture bytes, captions, base digest, resolution. Pictures are encoded one
     by one, so a rebuilt cache has the same bytes; device and thread count are part of the name, because kernels round
@@ -36,9 +37,9 @@ def prepare(spec: Spec, base: Base, samples: Samples, cache: Path, runtime: Runt
         files[f"{part}.latents"] = cache / f"latents-{key}.safetensors"
         key = _key(*machine, base.digest, *(p.caption for p in pictures))
         files[f"{part}.captions"] = cache / f"captions-{key}.safetensors"
-        if not files[f"{part}.latents"].exists():
+        if not seals.tensors_whole(files[f"{part}.latents"]):
             _encode_pictures(pictures, base.path, spec.options.resolution, files[f"{part}.latents"], runtime.device)
-        if not files[f"{part}.captions"].exists():
+        if not seals.tensors_whole(files[f"{part}.captions"]):
             _encode_captions(pictures, base.path, files[f"{part}.captions"], runtime.device)
     return Prepared(files=files, ids={part: tuple(p.id for p in pictures) for part, pictures in parts.items()})
 
@@ -65,7 +66,8 @@ def _encode_pictures(pictures: Sequence[Picture], base: Path, resolution: int, t
             stds.append(posterior.std[0].float().cpu())
     with replacing(target) as temporary:
         scale = torch.tensor(vae.config.scaling_factor, dtype=torch.float32)
-        save_file({"mean": torch.stack(means), "std": torch.stack(stds), "scale": scale}, temporary)
+        save_file({"mean": torch.stack(means), "std": torch.stack(stds), "scale": scale}, temporary, seals.BLANK)
+        seals.seal_tensors(temporary)
     _LOG.info("%d pictures encoded at %d x %d", len(means), resolution, resolution)
 
 
@@ -98,5 +100,6 @@ def _encode_captions(pictures: Sequence[Picture], base: Path, target: Path, devi
     row_of = {caption: row for row, caption in enumerate(captions)}
     index = torch.tensor([row_of[picture.caption] for picture in pictures], dtype=torch.int64)
     with replacing(target) as temporary:
-        save_file({"embeddings": torch.stack(rows), "index": index}, temporary)
+        save_file({"embeddings": torch.stack(rows), "index": index}, temporary, seals.BLANK)
+        seals.seal_tensors(temporary)
     _LOG.info("%d captions encoded", len(captions))

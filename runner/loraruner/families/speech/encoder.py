@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from loraruner import seals
 from loraruner.data.lines import BadValue
 from loraruner.families.base import Draw
 from loraruner.families.speech.items import Item
@@ -103,7 +104,8 @@ def write_audio(path: Path, audio: np.ndarray) -> None:
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     with replacing(path) as temporary:
-        save_file(tensors, temporary)
+        save_file(tensors, temporary, seals.BLANK)
+        seals.seal_tensors(temporary)
 
 
 def _read(path: Path) -> tuple[str, Tensor]:

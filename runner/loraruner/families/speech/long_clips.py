@@ -1,16 +1,15 @@
 """Transcripts of long clips, divided among their pieces by what the base hears in each; heard once and cached."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loraruner import seals
 from loraruner.families.speech.divide import divide_transcript
 from loraruner.families.speech.encoder import States
 from loraruner.families.speech.items import Item
 from loraruner.families.speech.pieces import Listener, digest_of
-from loraruner.files import write_bytes
 
 HEARD_TOKENS = 224  # of one piece at most: a third more than fast speech fills in 30 s
 
@@ -41,18 +40,15 @@ def _heard(untold: Sequence[Item], folder: Path, listener: Listener, tokenizer: 
 
         states = States(listener.model, listener.extractor, listener.frames)
         heard = transcribe(listener.model, tokenizer, untold, states, max_new_tokens=HEARD_TOKENS)
-        write_bytes(path, json.dumps(heard, ensure_ascii=False).encode())
+        seals.write_json(path, heard)
     return heard
 
 
 def _read(path: Path, num_pieces: int) -> list[str] | None:
     """The texts of a file, or None when it is missing or damaged."""
-    if not path.exists():
+    texts = seals.read_json(path)
+    if texts is None:
         return None
-    try:
-        texts = json.loads(path.read_bytes())
-    except ValueError:
-        texts = None
     if not isinstance(texts, list) or len(texts) != num_pieces or not all(isinstance(text, str) for text in texts):
         log.warning("%s is damaged and is made anew", path)
         return None

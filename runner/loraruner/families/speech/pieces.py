@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from loraruner import seals
 from loraruner.data.audio import load_audio
 from loraruner.data.lines import BadValue
 from loraruner.data.samples import Clip
@@ -23,7 +24,7 @@ from loraruner.families.speech import encoder, open_base
 from loraruner.files import require_free
 from loraruner.pretrained.weights import check_safetensors
 
-ENCODING = 1  # raise it when the same recording would become other bytes
+ENCODING = 2  # raise it when the same recording would become other bytes
 LOG_EVERY_S = 15.0
 HALF_BYTES, FLOAT32_BYTES = 2, 4
 
@@ -99,8 +100,8 @@ class PieceFiles:
         return [piece for piece in clip.pieces if not self._is_sound(self.path(clip, piece), piece)]
 
     def _is_sound(self, path: Path, piece: tuple[int, int]) -> bool:
-        """Whether a file is there, whole, and of the shape that it must have."""
-        if not path.exists():
+        """Whether a file is there, no bit of it has changed, and it has the shape that it must have."""
+        if not seals.tensors_whole(path):
             return False
         if self._states:
             stored = "BF16" if self._listener.runtime.dtype == "bfloat16" else "F16"
