@@ -1,8 +1,9 @@
 # What CI runs and what you run. Variables: PYTHON (3.11 or newer), TORCH_INDEX_URL (an index with the build of torch you
-# want, e.g. the one of CPU wheels; by default torch comes from where pip finds it), WORKERS (parallel tests).
+# want, e.g. the one of CPU wheels; by default torch comes from where pip finds it), WORKERS (parallel tests), N (kills).
 PYTHON ?= python3
 TORCH_INDEX_URL ?=
 WORKERS ?= 2
+N ?= 100
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --no-input --disable-pip-version-check
@@ -16,7 +17,7 @@ PY_DIRS := runner schemas tests examples ci bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-voice setup-speech demo demo-s3 demo-voice demo-speech test check check-slow lint format type \
-	imports wheel docs images bench lock upgrade clean
+	imports licences audit wheel docs images bench soak lock upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -77,7 +78,7 @@ test: $(SETUP) ## the fast tests (minutes)
 check-slow: $(SETUP) $(VOICE) $(SPEECH) ## real servers, real models, killed processes
 	$(BIN)/pytest -m "slow and not gpu" -n $(WORKERS) --dist loadfile --durations 10
 
-check: lint type imports test check-slow wheel ## everything that CI checks
+check: lint type imports licences audit test check-slow wheel ## everything that CI checks
 
 lint: $(SETUP) ## ruff, its formatter, spelling
 	$(BIN)/ruff check $(PY_DIRS)
@@ -94,20 +95,33 @@ type: $(SETUP) ## mypy, strict
 imports: $(SETUP) ## the layers of docs/adr and pyproject.toml
 	$(BIN)/lint-imports
 
+licences: $(SETUP) ## judge the licences of what running needs
+	$(BIN)/python ci/licences.py
+
+audit: $(SETUP) ## known vulnerabilities of every locked version (AUDIT_SERVICE, AUDIT_URL, AUDIT_REQUIRED)
+	$(BIN)/python ci/audit.py
+
 wheel: $(SETUP) ## build dist/*.whl and dist/*.tar.gz, reproducibly
 	@rm -rf dist build
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
 
-docs: $(SETUP) ## write docs/job.md, docs/advice.md and docs/import.md from schema, rules and tables
+docs: $(SETUP) ## write job.md, advice.md, import.md, licences.md and reliability.md in docs/ from what they tell of
 	$(BIN)/python ci/docs.py
 	$(BIN)/python ci/advice_docs.py
 	$(BIN)/python ci/import_docs.py
+	$(BIN)/python ci/licences.py --write
+	$(BIN)/python ci/reliability_docs.py
 
 images: $(SETUP) ## make docs/images/review.png anew, in Chromium (ci/setup-system)
 	$(BIN)/python ci/review_image.py
 
 bench: $(SETUP) ## run every measurement in bench/
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python ci/reliability_docs.py
+
+soak: $(SETUP) ## kill N more runs at random instants (N=100), counted on in docs/reliability.md
+	$(TINY) $(BIN)/python bench/soak.py --kills $(N)
+	$(BIN)/python ci/reliability_docs.py
 
 lock: $(SETUP) ## resolve setup.cfg into the lock files, keeping the pins that still fit
 	$(BIN)/python ci/lock.py $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))

@@ -1,5 +1,6 @@
 """Durable writes: the old or the new content, never a part."""
 
+import errno
 import hashlib
 import shutil
 from pathlib import Path
@@ -60,3 +61,17 @@ def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         EnvironmentUnfit, match=r"the inputs: 1,000,001 bytes needed, 1,000,000 free in .*LORARUNER_CACHE"
     ):
         require_free(tmp_path / "not" / "yet", 1_000_001, "the inputs")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_named_by_the_file(tmp_path: Path, error: Exception) -> None:
+    """Whichever library met it, the error names the file that was to be written, not a temporary one or none."""
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/x'") as caught, replacing(tmp_path / "x"):
+        raise error
+    assert caught.value.errno == errno.ENOSPC and list(tmp_path.iterdir()) == []

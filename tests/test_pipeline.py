@@ -1,6 +1,7 @@
 """A picture job from its files to a published version, in this process."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from loraruner.pipeline import Request
 from loraruner.registry import validate_manifest, verify_version
 from loraruner.result import RunResult
 from loraruner.spec import Spec
+from loraruner.stores.base import Capabilities
+from loraruner.stores.local import LocalStore
 from loraruner.training.signals import StopSignal
 from tests.support.pictures import write_pictures
 from tests.support.tiny_training import job
@@ -259,3 +262,21 @@ def test_plan_trains_nothing(lab: Lab) -> None:
     assert told["trained_modules"] == 32
     assert told["estimate"]["step_s"] > 0
     assert not (lab.folder / "out").exists()
+
+
+def test_a_store_without_conditional_writes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stopped and resumed there too: checkpoints carry their owner's nonce, the version its run's digest; a warning."""
+    plain = Capabilities(create_exclusive=False, replace_if_match=False, checksum_mode="none")
+    monkeypatch.setattr(LocalStore, "probe", lambda store: plain)
+    with pytest.raises(Preempted):
+        lab.train(stop_after=1)
+    result = lab.train()
+    assert (result.attempts, result.already_published) == (2, False) and re.fullmatch(r"1-[0-9a-f]{12}", result.version)
+    assert lab.train().already_published
+    names = [path.name for path in lab.output.glob("runs/*/checkpoints/*")]
+    assert names and all(re.fullmatch(r"e000[12]-[0-9a-f]{16}-step-\d{6}", name) for name in names)
+    leases = [json.loads(path.read_text()) for path in sorted(lab.output.glob("runs/*/leases/*.json"))]
+    assert [(each["epoch"], each["released"]) for each in leases] == [(1, True), (2, True)]
+    assert "two attempts of one run cannot be kept apart for certain" in caplog.text

@@ -11,7 +11,7 @@ from loraruner import publish
 from loraruner.errors import IntegrityError, TemporaryFailure, VersionConflict
 from loraruner.files import Digest, digest_file
 from loraruner.publish import Published
-from loraruner.stores.base import Capabilities
+from loraruner.stores.base import Capabilities, ObjectInfo
 from tests.support.recording_store import RecordingStore
 
 ATOMIC = Capabilities(create_exclusive=True, replace_if_match=True, checksum_mode="none")
@@ -37,7 +37,7 @@ def core(run_id: str, created: str = "2026-01-01T00:00:00+00:00") -> dict[str, A
 
 
 def published(store: RecordingStore, folder: Path, run_id: str, version: str = "auto") -> Published:
-    return publish.publish(store, publish.reserve(store, version, run_id, ATOMIC), folder, core(run_id))
+    return publish.publish(store, ATOMIC, publish.reserve(store, version, run_id, ATOMIC), folder, core(run_id))
 
 
 def latest(store: RecordingStore) -> str:
@@ -128,6 +128,26 @@ def test_what_an_earlier_attempt_left_goes(store: RecordingStore, folder: Path) 
     ]
 
 
+def test_what_comes_late_comes_to_nothing(store: RecordingStore, folder: Path) -> None:
+    """A file that another attempt writes between look and upload is left as it is, and nothing is published."""
+    publish.reserve(store, "auto", "r1", ATOMIC)
+    store.write("versions/1/a.safetensors", b"older")
+    head = store.head
+
+    def overtaken(key: str) -> ObjectInfo | None:
+        seen = head(key)
+        if key.endswith("a.safetensors"):
+            store.write(key, b"newer")
+        return seen
+
+    store.head = overtaken  # type: ignore[method-assign]
+    with pytest.raises(TemporaryFailure, match=r"versions/1/a\.safetensors: somebody else is writing it"):
+        published(store, folder, "r1")
+    store.head = head  # type: ignore[method-assign]
+    assert store.read("versions/1/a.safetensors")[0] == b"newer" and publish.read_manifest(store, "1") is None
+    assert published(store, folder, "r1").version == "1"
+
+
 def test_a_version_never_changes(store: RecordingStore, folder: Path) -> None:
     """The same run again finds it; its files stay as the manifest has them, though the new folder differs."""
     first = published(store, folder, "r1")
@@ -135,12 +155,12 @@ def test_a_version_never_changes(store: RecordingStore, folder: Path) -> None:
     assert published(store, folder, "r1") == first
     assert store.read("versions/1/a.safetensors")[0] == b"weights"
     with pytest.raises(VersionConflict, match=r"'1' of .* was published by run r1 meanwhile"):
-        publish.publish(store, "1", folder, core("r2"))
+        publish.publish(store, ATOMIC, "1", folder, core("r2"))
 
 
 def test_a_store_that_lies_is_found(store: RecordingStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When what arrived is not what was sent, nothing is published."""
-    monkeypatch.setattr(store, "upload", lambda path, key: Digest(0, "0" * 64))
+    monkeypatch.setattr(store, "upload", lambda path, key, **_: Digest(0, "0" * 64))
     with pytest.raises(IntegrityError, match=r"a\.safetensors: what .* holds is not what was sent"):
         published(store, folder, "r1")
     assert publish.read_manifest(store, "1") is None

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from loraruner import runs
-from loraruner.errors import DataInvalid, Diverged, ExitCode
+from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError
 from loraruner.runs import Identity
 from loraruner.spec import Spec
 from tests.support.recording_store import RecordingStore
@@ -31,7 +30,7 @@ def run_id(spec: Spec, inputs: dict[str, str] = INPUTS) -> str:
 def started(store: RecordingStore, identity: Identity, **status: Any) -> Identity:
     """A run that one attempt has begun, with its status if there is one."""
     runs.settle_runtime(store, identity, job(), RUNTIME)
-    runs.claim_attempt(store, identity)
+    store.write(f"runs/{identity.run_id}/logs/attempt-1/train.log", b"")
     if status:
         store.write(f"runs/{identity.run_id}/status.json", json.dumps(status).encode())
     return identity
@@ -117,14 +116,12 @@ def test_the_first_attempt_settles_auto(store: RecordingStore) -> None:
     assert stored is not None and stored["job"]["name"] == "tiny" and stored["resolved"]["num_threads"] == 1
 
 
-def test_attempts_count_up(store: RecordingStore) -> None:
-    """1, 2, 3; of eight that start at once no two have the same number."""
+def test_the_last_attempt(store: RecordingStore) -> None:
+    """The highest number that has left a log, whatever else lies there."""
     identity = runs.identify(job(), INPUTS)
     assert runs.last_attempt(store, identity) == 0
-    assert [runs.claim_attempt(store, identity) for _ in range(2)] == [1, 2]
-    with ThreadPoolExecutor(8) as pool:
-        numbers = list(pool.map(lambda _: runs.claim_attempt(store, identity), range(8)))
-    assert sorted(numbers) == list(range(3, 11))
+    for name in ("attempt-2/train.log", "attempt-10/metrics.jsonl", "attempt-x/train.log", "notes.txt"):
+        store.write(f"runs/{identity.run_id}/logs/{name}", b"")
     assert runs.last_attempt(store, identity) == 10
 
 
@@ -155,3 +152,22 @@ def test_unfinished_relatives_are_named(
         runs.warn_of_relatives(store, runs.identify(job(), INPUTS))
     assert (f"other inputs exists: {relative.run_id}" in caplog.text) == told
     assert len(caplog.records) == int(told)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"spec_digest": 1}'])
+def test_a_damaged_job_is_named(store: RecordingStore, data: bytes) -> None:
+    """74 with its address: what the first attempt fixed is not guessed again."""
+    identity = started(store, runs.identify(job(), INPUTS))
+    store.write(f"runs/{identity.run_id}/job.json", data)
+    with pytest.raises(IntegrityError, match=r"/job\.json: is damaged or not ours; restore it"):
+        runs.read_job(store, identity)
+
+
+def test_damage_that_changes_nothing(store: RecordingStore, caplog: pytest.LogCaptureFixture) -> None:
+    """A torn status, or a torn document of another run, is told and does not stop this one."""
+    identity = started(store, runs.identify(job(), INPUTS), exit_code=0)
+    store.write(f"runs/{identity.run_id}/status.json", b'{"exit_code": 7')
+    store.write("runs/other-0123456789ab/job.json", b"{")
+    runs.refuse_ended(store, identity)
+    runs.warn_of_relatives(store, identity)
+    assert "status.json: is damaged" in caplog.text and "other-0123456789ab/job.json: is damaged" in caplog.text

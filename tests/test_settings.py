@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loraruner.errors import EnvironmentUnfit
-from loraruner.settings import adopt_secret_files, load, shown
+from loraruner.settings import adopt_secret_files, load, secrets, shown, termination_log
 
 PASSWORD = "planted-secret-0123456789"
 
@@ -66,3 +66,73 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
     """78 and one sentence: the variable, the path, what to do."""
     with pytest.raises(EnvironmentUnfit, match=r"HF_TOKEN_FILE: .*gone cannot be read .*mount the file there"):
         adopt_secret_files({"HF_TOKEN_FILE": str(tmp_path / "gone")})
+
+
+@pytest.mark.parametrize("content", [b"planted-\xff-secret", b"planted-\0-secret"])
+def test_a_secret_file_without_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """78 without a word of the content; the error behind it is not told either."""
+    (tmp_path / "token").write_bytes(content)
+    monkeypatch.setenv("HF_TOKEN_FILE", str(tmp_path / "token"))
+    with pytest.raises(EnvironmentUnfit, match=r"cannot be read \(it holds no text\)") as refused:
+        adopt_secret_files()
+    assert "planted" not in str(refused.value) and refused.value.__suppress_context__
+
+
+def test_passwords_in_addresses_are_secret() -> None:
+    """Of proxies, the hub and the S3 endpoint, as written and as meant; a token in place of a user too."""
+    environment = {
+        "HTTPS_PROXY": f"http://ann:{PASSWORD}%2Fx@proxy:8080",
+        "HF_ENDPOINT": "https://tokentoken@mirror/hf",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9000",
+    }
+    assert set(secrets(environment)) == {f"{PASSWORD}%2Fx", f"{PASSWORD}/x", "tokentoken"}
+
+
+def test_rules_for_jobs() -> None:
+    """Prefixes and hosts stand between commas or spaces; hosts are told apart without case."""
+    rules = {"LORARUNER_ALLOWED_PREFIXES": "s3://a, /Data  hf://", "LORARUNER_ALLOWED_HOSTS": "Mirror"}
+    found = load({"HOME": "/h", **rules})
+    assert found.allowed_prefixes == ("s3://a", "/Data", "hf://")
+    assert found.allowed_hosts == ("mirror",)
+    assert (load({"HOME": "/h"}).allowed_prefixes, load({"HOME": "/h"}).allowed_hosts) == ((), ())
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("1", True), ("Yes", True), ("true", True), ("0", False), ("", False)])
+def test_switches(value: str, wanted: bool) -> None:
+    """Yes and no in the usual words."""
+    assert load({"HOME": "/h", "LORARUNER_REQUIRE_DIGESTS": value}).require_digests is wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute", "wanted"),
+    [
+        ("LORARUNER_LEASE_S", "2", "lease_s", 2.0),
+        ("LORARUNER_LEASE_S", "", "lease_s", 60.0),
+        ("LORARUNER_MAX_ATTEMPTS", "5", "max_attempts", 5),
+        ("LORARUNER_MAX_ATTEMPTS", "", "max_attempts", 20),
+    ],
+)
+def test_numbers(name: str, value: str, attribute: str, wanted: float) -> None:
+    """What is set, else the default."""
+    assert getattr(load({"HOME": "/h", name: value}), attribute) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("LORARUNER_LEASE_S", value) for value in ("x", "0", "-1", "nan", "inf", "1e9")),
+        *(("LORARUNER_MAX_ATTEMPTS", value) for value in ("x", "0", "-1", "nan", "inf")),
+        ("LORARUNER_REQUIRE_DIGESTS", "perhaps"),
+    ],
+)
+def test_what_a_variable_cannot_be(name: str, value: str) -> None:
+    """78 and one sentence that names the variable and the value."""
+    with pytest.raises(EnvironmentUnfit, match=f"{name}: '{value}' is "):
+        load({"HOME": "/h", name: value})
+
+
+def test_errors_can_be_told_whatever_is_set() -> None:
+    """What printing an error needs never fails."""
+    environment = {"HF_TOKEN": PASSWORD, "LORARUNER_LEASE_S": "x", "HTTPS_PROXY": "http://[broken@:x@@/"}
+    assert PASSWORD in secrets(environment)
+    assert termination_log({**environment, "LORARUNER_TERMINATION_LOG": "/t"}) == Path("/t")

@@ -15,6 +15,8 @@ from loraruner.errors import DataInvalid, EnvironmentUnfit, InputMissing, NoPerm
 from loraruner.files import Digest, digest_file
 from loraruner.settings import Settings
 from loraruner.stage import Input, fetch_one, list_input
+from tests.support import damage
+from tests.support.damage import Damage
 from tests.support.recording_store import RecordingStore
 from tests.support.tiny_training import job
 
@@ -123,14 +125,70 @@ def test_a_remote_folder_is_fetched_once(remote: RecordingStore, here: Settings,
     assert fetched.sha256 == stage.tree_digest({key: digest_file(data / key) for key in ("a.txt", "sub/b.txt")})
 
 
-@pytest.mark.parametrize("damage", ["", "tw", "TWO"])
-def test_a_damaged_copy_is_fetched_again(remote: RecordingStore, here: Settings, damage: str) -> None:
-    """An emptied, a cut and a changed file in the cache are all seen."""
+@pytest.mark.parametrize("harm", damage.EVERY)
+def test_a_damaged_copy_is_fetched_again(
+    remote: RecordingStore, here: Settings, harm: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An emptied, a cut, a changed and a missing file in the cache are all seen and named; the others stay."""
     fetched = fetch_one(listed(URI, here), here)
-    (fetched.path / "sub" / "b.txt").write_text(damage)
+    harm(fetched.path / "sub" / "b.txt")
     assert fetch_one(listed(URI, here), here) == fetched
     assert (fetched.path / "sub" / "b.txt").read_text() == "two"
+    assert remote.done("download").count("sub/b.txt") == 2 and remote.done("download").count("a.txt") == 1
+    assert "$.data.uri: the cached sub/b.txt is" in caplog.text
+
+
+@pytest.mark.parametrize("harm", damage.EVERY)
+def test_damaged_digests_of_copies_are_not_believed(
+    remote: RecordingStore, here: Settings, harm: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the list of digests each file's own line counts; without that too nothing here can be verified."""
+    fetched = fetch_one(listed(URI, here), here)
+    for name in ("complete.sealed", "fetched.jsonl"):
+        harm(fetched.path.parent / name)
+        assert fetch_one(listed(URI, here), here) == fetched
+    assert ("complete.sealed in the cache is damaged" in caplog.text) == (harm is not damage.remove)
+    downloads = len(remote.done("download"))
+    for name in ("complete.sealed", "fetched.jsonl"):
+        (fetched.path.parent / name).unlink(missing_ok=True)
+    damage.flip(fetched.path / "a.txt")
+    assert fetch_one(listed(URI, here), here) == fetched
+    assert (fetched.path / "a.txt").read_text() == "one" and len(remote.done("download")) == downloads + 2
+    assert "the cached a.txt has no digest to be verified by and is fetched again" in caplog.text
+
+
+def test_an_interrupted_fetch_keeps_what_it_has(remote: RecordingStore, here: Settings) -> None:
+    """Files that a killed process has fetched are verified by their own lines and not fetched again."""
+    found = listed(URI, here)
+    remote.faults["download sub/b.txt"] = NoPermission("403")
+    with pytest.raises(NoPermission):
+        fetch_one(found, here)
+    remote.faults.clear()
+    fetched = fetch_one(found, here)
+    assert (fetched.path / "a.txt").read_text() == "one"
     assert remote.done("download").count("sub/b.txt") == 2
+
+
+@pytest.mark.parametrize("harm", damage.EVERY)
+def test_damaged_digests_of_local_files_are_made_anew(
+    data: Path, here: Settings, harm: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The book of local digests is believed only whole: any damage to it changes no fingerprint."""
+    before = listed(data, here).fingerprint
+    (book,) = (here.cache / "digests").iterdir()
+    harm(book)
+    assert listed(data, here).fingerprint == before
+    assert ("in the cache is damaged" in caplog.text) == (harm is not damage.remove)
+
+
+def test_a_base_that_changed_between_attempts_is_another_input(tmp_path: Path, here: Settings) -> None:
+    """A base with one other bit, written anew, has another fingerprint: it never continues the old run."""
+    base = tmp_path / "base.safetensors"
+    base.write_bytes(b"weights")
+    before = list_input("$.model.base", str(base), here).fingerprint
+    base.write_bytes(b"weighty")
+    os.utime(base, ns=(9, 9))
+    assert list_input("$.model.base", str(base), here).fingerprint != before
 
 
 def test_another_content_is_another_copy(remote: RecordingStore, here: Settings, data: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from loraruner.errors import Diverged, TemporaryFailure
 from loraruner.events import Evaluated, StageStarted, StepDone
-from loraruner.status import StatusBoard
+from loraruner.status import StatusBoard, settle
 from tests.support.recording_store import RecordingStore
 
 KEY = "runs/r/status.json"
@@ -85,3 +85,33 @@ def test_errors_are_recorded(store: RecordingStore, error: Exception, code: int,
         raise error
     status = read(store)
     assert (status["exit_code"], status["state"]) == (code, state)
+
+
+def test_the_last_word_of_an_older_attempt(store: RecordingStore) -> None:
+    """Its late write is written over; ours goes over our own alone, never blindly."""
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        board.see(StageStarted("train"))
+        board._write()
+        store.write(KEY, b'{"run_id": "r", "attempt": 1, "state": "failed"}')
+    assert read(store)["attempt"] == 2 and read(store)["state"] == "running"
+
+
+def test_a_store_without_conditions(store: RecordingStore) -> None:
+    """Written plainly there, without looking first."""
+    with StatusBoard(store, KEY, IDENTITY, replace_if_match=False):
+        pass
+    assert store.done("head") == [] and read(store)["attempt"] == 2
+
+
+def test_what_a_kill_left_unsaid(store: RecordingStore) -> None:
+    """A run that published and was killed before its last word is told as published; any other is left alone."""
+    settle(store, KEY, "3")
+    assert store.head(KEY) is None
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        board.see(StageStarted("publish"))
+    settle(store, KEY, "3")
+    status = read(store)
+    assert (status["state"], status["exit_code"], status["version"], status["attempt"]) == ("published", 0, "3", 2)
+    before = len(store.done("write"))
+    settle(store, KEY, "3")
+    assert len(store.done("write")) == before

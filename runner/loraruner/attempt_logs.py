@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loraruner.errors import InputMissing
+from loraruner.files import naming, write_bytes
 from loraruner.stores.base import Store
 from loraruner.workspace import RunKeys, Workspace
 
@@ -25,14 +26,20 @@ def gather(workspace: Workspace, store: Store, keys: RunKeys, attempt: int) -> N
     for earlier in range(1, attempt):
         _fetch(workspace.logs(earlier), store, keys.logs(earlier))
     records: dict[tuple[str, int], str] = {}
-    with (workspace.version / "train.log").open("wb") as log:
+    with naming(workspace.version), (workspace.version / "train.log").open("wb") as log:
         for number in range(1, attempt + 1):
             records.update(_records(workspace.metrics(number)))
             log.write(_bytes(workspace.train_log(number)))
-            if workspace.tensorboard(number).exists():
-                shutil.copytree(workspace.tensorboard(number), workspace.version / "tensorboard", dirs_exist_ok=True)
+            _copy(workspace.tensorboard(number), workspace.version / "tensorboard")
     ordered = [records[key] for key in sorted(records, key=lambda key: (key[1], key[0] != "train"))]
-    (workspace.version / "metrics.jsonl").write_text("".join(ordered))
+    write_bytes(workspace.version / "metrics.jsonl", "".join(ordered).encode())
+
+
+def _copy(events: Path, folder: Path) -> None:
+    """Event files side by side; one by one, as the error of ``shutil.copytree`` hides that the disk is full."""
+    for path in sorted(events.iterdir()) if events.exists() else ():
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / path.name)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -73,6 +73,12 @@ class TemporaryFailure(LoraRunerError):
     retry_helps = True
 
 
+class Fenced(LoraRunerError):
+    """Another attempt owns this run; this one wrote nothing more to the store."""
+
+    code = ExitCode.FENCED
+
+
 class NoPermission(LoraRunerError):
     """Access was denied (401, 403, a read-only file system); never read as "not there"."""
 
@@ -90,6 +96,12 @@ class Diverged(LoraRunerError):
     """The loss is not finite any more, or training changed nothing; nothing is published."""
 
     code = ExitCode.DIVERGED
+
+
+class Exhausted(LoraRunerError):
+    """The run has used up its attempts (``LORARUNER_MAX_ATTEMPTS``)."""
+
+    code = ExitCode.EXHAUSTED
 
 
 class Preempted(LoraRunerError):

@@ -1,24 +1,41 @@
 """The operator's side: environment variables, read here and nowhere else."""
 
+import math
 import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from loraruner.errors import EnvironmentUnfit
-from loraruner.redact import Redactor
+from loraruner.redact import MIN_CHARACTERS, Redactor
 
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "HF_TOKEN")
+MAX_SECRET_BYTES = 64 << 10  # of a file that holds one
 SHOWN_VARIABLES = (
     "LORARUNER_CACHE",
     "LORARUNER_WORKDIR",
     "LORARUNER_RUN_ID",
     "LORARUNER_TERMINATION_LOG",
+    "LORARUNER_ALLOWED_PREFIXES",
+    "LORARUNER_ALLOWED_HOSTS",
+    "LORARUNER_REQUIRE_DIGESTS",
+    "LORARUNER_LEASE_S",
+    "LORARUNER_MAX_ATTEMPTS",
     "AWS_ENDPOINT_URL_S3",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "HF_ENDPOINT",
 )
+
+
+# Addresses that may hold a user and a password.
+URL_VARIABLES = (
+    *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"),
+    *("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+)
+LEASE_S = 60.0
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -32,21 +49,71 @@ class Settings:
     hf_endpoint: str
     hf_token: str | None
     secrets: tuple[str, ...]  # values to be struck from logs and error texts
+    allowed_prefixes: tuple[str, ...]  # stores that a job may touch; empty: all
+    allowed_hosts: tuple[str, ...]  # hosts that may be asked although their address is not a public one
+    require_digests: bool  # whether a job must name the SHA-256 of its base
+    lease_s: float  # how long an attempt owns its run without renewing
+    max_attempts: int  # attempts that one run may use
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; folders default to ``$XDG_CACHE_HOME/loraruner`` (``~/.cache/loraruner``)."""
     home = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/tmp"), ".cache")) / "loraruner"
-    termination_log = environment.get("LORARUNER_TERMINATION_LOG")
     return Settings(
         cache=Path(environment.get("LORARUNER_CACHE") or home / "cache").absolute(),
         workdir=Path(environment.get("LORARUNER_WORKDIR") or home / "work").absolute(),
         run_id=environment.get("LORARUNER_RUN_ID") or None,
-        termination_log=Path(termination_log) if termination_log else None,
+        termination_log=termination_log(environment),
         hf_endpoint=(environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         hf_token=environment.get("HF_TOKEN") or None,
-        secrets=tuple(environment[name] for name in SECRET_VARIABLES if len(environment.get(name, "")) >= 8),
+        secrets=secrets(environment),
+        allowed_prefixes=_listed(environment.get("LORARUNER_ALLOWED_PREFIXES", "")),
+        allowed_hosts=_listed(environment.get("LORARUNER_ALLOWED_HOSTS", "").lower()),
+        require_digests=_switch(environment, "LORARUNER_REQUIRE_DIGESTS"),
+        lease_s=_number(environment, "LORARUNER_LEASE_S", LEASE_S, least=1.0),
+        max_attempts=int(_number(environment, "LORARUNER_MAX_ATTEMPTS", MAX_ATTEMPTS, least=1)),
     )
+
+
+def termination_log(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file of the last line; raises nothing, so that also a fault of the settings is noted there."""
+    path = environment.get("LORARUNER_TERMINATION_LOG")
+    return Path(path) if path else None
+
+
+def secrets(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The values that must never be shown, passwords in addresses too; short ones would strike half of every text.
+
+    Raises nothing: errors are printed with it.
+    """
+    values = [environment.get(name, "") for name in SECRET_VARIABLES]
+    for name in URL_VARIABLES:
+        user, _, password = environment.get(name, "").rpartition("@")[0].rpartition("/")[2].partition(":")
+        values += [password, unquote(password), unquote(user) if not password else ""]
+    return tuple(dict.fromkeys(value for value in values if len(value) >= MIN_CHARACTERS))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Entries between commas or spaces."""
+    return tuple(text.replace(",", " ").split())
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "").lower()
+    if value not in ("", "0", "false", "no", "1", "true", "yes"):
+        raise EnvironmentUnfit(f"{name}: {value!r} is neither yes nor no; set it to 1 or 0")
+    return value in ("1", "true", "yes")
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    value = environment.get(name) or str(default)
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not least <= number < 1e6:
+        raise EnvironmentUnfit(f"{name}: {value!r} is no number of at least {least:g}; correct it or unset it")
+    return number
 
 
 def adopt_secret_files(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -57,9 +124,14 @@ def adopt_secret_files(environment: MutableMapping[str, str] = os.environ) -> No
     for name in SECRET_VARIABLES:
         if path := environment.get(f"{name}_FILE"):
             try:
-                environment[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise EnvironmentUnfit(f"{name}_FILE: {path} cannot be read ({error}); mount the file there") from error
+                with Path(path).open("rb") as stream:
+                    environment[name] = stream.read(MAX_SECRET_BYTES).decode().strip()
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # ValueError: no UTF-8, or a NUL, and its text would show the content
+                reason = error.strerror if isinstance(error, OSError) else "it holds no text"
+                raise EnvironmentUnfit(f"{name}_FILE: {path} cannot be read ({reason}); mount the file there") from None
 
 
 def shown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

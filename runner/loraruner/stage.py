@@ -1,8 +1,8 @@
 """Bring the inputs of a job to this machine: listed, fingerprinted, fetched side by side, verified, cached."""
 
 import hashlib
-import json
 import logging
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
@@ -11,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from loraruner.data.archives import is_archive, unpack
+from loraruner import seals
+from loraruner.data.archives import data_root, is_archive, unpack
 from loraruner.errors import DataInvalid, InputMissing, LoraRunerError
-from loraruner.files import Digest, digest_file, require_free, write_bytes
+from loraruner.files import Digest, digest_file, require_free
 from loraruner.settings import Settings
 from loraruner.spec import Spec
 from loraruner.stores import open_store
 from loraruner.stores.base import ObjectInfo
+from loraruner.stores.keys import require_distinct
 from loraruner.stores.local import LocalStore
 from loraruner.workspace import MANIFEST
 
@@ -96,13 +98,14 @@ def list_input(pointer: str, uri: str, settings: Settings) -> Input:
         raise InputMissing(f"{pointer}: {uri}{looked} does not exist or is empty; check the address")
     if isinstance(store, LocalStore):
         return Input(pointer, uri, tuple(_with_digests(store.root, objects, settings.cache)), store.root)
+    require_distinct([info.key for info in objects], f"{pointer}: {uri}")
     return Input(pointer, uri, objects)
 
 
 def _with_digests(root: Path, objects: Iterable[ObjectInfo], cache: Path) -> Iterable[ObjectInfo]:
     """Local objects with the SHA-256 of their content as ETag."""
-    book = cache / "digests" / f"{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:32]}.json"
-    known: dict[str, list[str | int]] = json.loads(book.read_text()) if book.exists() else {}
+    book = cache / "digests" / f"{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:32]}.sealed"
+    known: dict[str, list[str | int]] = seals.read_json(book) or {}
     fresh: dict[str, list[str | int]] = {}
     for info in objects:
         path = root / info.key if info.key else root
@@ -111,7 +114,7 @@ def _with_digests(root: Path, objects: Iterable[ObjectInfo], cache: Path) -> Ite
         fresh[info.key] = entry if entry[:2] == stamp else [*stamp, digest_file(path).sha256]
         yield ObjectInfo(info.key, info.size_bytes, str(fresh[info.key][2]))
     if fresh != known:
-        write_bytes(book, json.dumps(fresh).encode())
+        seals.write_json(book, fresh)
 
 
 def require_checkpoint(spec: Spec, settings: Settings) -> None:
@@ -200,22 +203,25 @@ def _missing_bytes(each: Input, cache: Path) -> int:
 
 def _fetch_remote(each: Input, settings: Settings) -> Fetched:
     """Fetch what is not there, verify what is; the marker that lists all digests is written last."""
-    marker = _folder(each, settings.cache) / "complete.json"
-    known: dict[str, str] = json.loads(marker.read_text()) if marker.exists() else {}
+    marker, notes = (_folder(each, settings.cache) / name for name in ("complete.sealed", "fetched.jsonl"))
+    known: dict[str, str] = seals.read_json(marker) or seals.read_notes(notes)
     store = open_store(each.uri, settings)
 
     def one(info: ObjectInfo) -> Digest:
-        path = _target(each, info, settings.cache)
-        if path.exists() and path.stat().st_size == info.size_bytes:
-            digest = digest_file(path)
-            if known.get(info.key, digest.sha256) == digest.sha256:
-                return digest
-            _LOG.warning("%s: the cached %s is damaged and is fetched again", each.pointer, info.key or each.uri)
+        path, wanted = _target(each, info, settings.cache), known.get(info.key)
+        digest = digest_file(path) if path.exists() else None
+        if digest and digest.sha256 == wanted:
+            return digest
+        if digest or wanted:
+            why = "is missing" if not digest else "is damaged" if wanted else "has no digest to be verified by"
+            _LOG.warning("%s: the cached %s %s and is fetched again", each.pointer, info.key or each.uri, why)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return store.download(info.key, path, sha256=known.get(info.key))
+        digest = store.download(info.key, path, sha256=wanted)
+        seals.add_note(notes, info.key, digest.sha256)
+        return digest
 
     digests = in_parallel({info.key: partial(one, info) for info in each.objects})
-    write_bytes(marker, json.dumps({key: digest.sha256 for key, digest in digests.items()}).encode())
+    seals.write_json(marker, {key: digest.sha256 for key, digest in digests.items()})
     _LOG.info("%s: %d objects, %d bytes at hand", each.pointer, len(digests), each.size_bytes)
     single = each.objects[0] if digests.keys() == {""} else None
     path = _target(each, single, settings.cache) if single else _folder(each, settings.cache) / "content"
@@ -234,4 +240,8 @@ def _opened(fetched: Fetched, cache: Path) -> Fetched:
     """An archive's content in place of the archive."""
     if not (fetched.path.is_file() and is_archive(fetched.path)):
         return fetched
-    return Fetched(unpack(fetched.path, cache / "unpacked" / fetched.sha256[:32]), fetched.sha256)
+    folder = cache / "unpacked" / fetched.sha256[:32]
+    if not seals.folder_whole(folder):  # another run may be reading it: what is whole stays as it is
+        unpack(fetched.path, folder)
+        seals.seal_folder(folder)
+    return Fetched(data_root(folder), fetched.sha256)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from loraruner.families.base import Base, Family, Prepared, Request, Trials
+from loraruner.files import naming
 from loraruner.spec import Spec
 from loraruner.workspace import Workspace
 
@@ -20,7 +21,8 @@ def try_adapter(
     ``between`` is called between prompts and raises when the run has to stop.
     """
     request = Request(spec.sampling.prompts, spec.sampling.seed, between, held_out=prepared)
-    tried = family.generate(spec, base, workspace.version, request, workspace.samples)
+    with naming(workspace.samples):
+        tried = family.generate(spec, base, workspace.version, request, workspace.samples)
     if not tried.trials:
         _LOG.info("no samples: %s", NO_CLIPS if spec.task == "automatic-speech-recognition" else NO_PROMPTS)
     if tried.measures:

@@ -33,7 +33,7 @@ def test_a_full_disk_under_the_output(user: User, tmp_path: Path, monkeypatch: p
     job = write_job(tmp_path)
     (tmp_path / "cache").mkdir()
     (tmp_path / "work").mkdir()
-    monkeypatch.setattr("loraruner.stores.local._create", full)
+    monkeypatch.setattr("loraruner.stores.local_write.create", full)
     assert_refused(user.train(job), 78, "ENVIRONMENT", "$.output.uri", "the disk is full", "free some space")
 
 

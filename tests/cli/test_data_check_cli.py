@@ -177,6 +177,7 @@ def test_a_zip_behind_an_address(user: User, rows: Path, tmp_path: Path, monkeyp
         archive.write(rows, "set/rows.jsonl")
     certificate = web_server.make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("LORARUNER_ALLOWED_HOSTS", "localhost")
     with web_server.serve(certificate) as web:
         web.pages["/set.zip?X-Amz-Signature=abcdef0123"] = Page((tmp_path / "set.zip").read_bytes())
         told = user.run("data", "check", f"{web.url}/set.zip?X-Amz-Signature=abcdef0123")

@@ -208,6 +208,7 @@ def test_an_archive_over_https(
                 archive.write(path, f"top/{path.name}")
     certificate = web_server.make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("LORARUNER_ALLOWED_HOSTS", "localhost")
     with web_server.serve(certificate) as web:
         web.pages["/set.zip?X-Amz-Signature=0123456789abcdef"] = Page((tmp_path / "set.zip").read_bytes())
         web.pages["/model.zip"] = Page((tmp_path / "model.zip").read_bytes())

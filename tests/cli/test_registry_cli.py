@@ -58,7 +58,7 @@ def test_the_table_names_the_licence_of_the_data(output: Path, capsys: pytest.Ca
     for licence, told in ((None, False), ("CC-BY-4.0", True)):
         manifest = json.loads(path.read_text())
         manifest["data"]["license"] = licence
-        path.write_text(json.dumps(manifest))
+        path.write_text(json.dumps(published.signed(manifest)))
         assert run(["registry", "show", f"{output}/neon-style", "--format", "table"]) == 0
         out = capsys.readouterr().out
         assert ("licence" in out) is told and ("CC-BY-4.0" in out) is told

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from loraruner.cli.termination import note
+from tests.support.user import User, assert_refused
 
 SECRET = "planted-secret-0123456789"
 
@@ -48,3 +49,28 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     """How the run ended counts more than who reads it: the code stays."""
     monkeypatch.setenv("LORARUNER_TERMINATION_LOG", str(tmp_path))
     assert note(85, "stopped") == 85
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LORARUNER_LEASE_S", "soon"), ("LORARUNER_MAX_ATTEMPTS", "0"), ("LORARUNER_REQUIRE_DIGESTS", "perhaps")],
+)
+@pytest.mark.parametrize("command", [("validate", "JOB"), ("train", "JOB"), ("doctor",), ("registry", "list", "x")])
+def test_a_variable_that_is_refused(
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    command: tuple[str, ...],
+) -> None:
+    """78 and one sentence on stderr and in the file, from every command that reads the settings."""
+    job = tmp_path / "job.json"
+    places = {"base": "b"}, {"uri": "d"}, {"uri": "o"}
+    named = dict(zip(("model", "data", "output"), places, strict=True))
+    job.write_text(json.dumps({"name": "n", "task": "text-generation", **named}))
+    monkeypatch.setenv(name, value)
+    told = User(capsys).run(*(str(job) if word == "JOB" else word for word in command))
+    assert_refused(told, 78, "ENVIRONMENT", f"{name}: '{value}'")
+    assert json.loads(file.read_text())["code"] == 78 and name in json.loads(file.read_text())["reason"]

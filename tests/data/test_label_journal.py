@@ -1,6 +1,5 @@
 """The journal of what captioners said: durable lines, of which a torn one does not count."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +51,7 @@ def test_a_torn_line(tmp_path: Path, cut: int) -> None:
         "[]",
         "1",
         '{"captioner": "k"}',
+        '{"captioner": "k", "sha256": "s", "said": "a dog"}',
         '{"captioner": "k", "sha256": 1, "said": "x"}',
         '{"captioner": "k", "sha256": "1", "said": null}',
         '{"captioner": "k", "sha256": "1", "said": "\\ud800"}',
@@ -61,8 +61,18 @@ def test_a_torn_line(tmp_path: Path, cut: int) -> None:
     ],
 )
 def test_foreign_lines(tmp_path: Path, line: str) -> None:
-    """What is no record of ours is passed over, whatever it is; the records around it count."""
+    """What is no record of ours is passed over, whatever it is; the records after it count."""
     path = tmp_path / "journal.jsonl"
-    record = json.dumps({"captioner": "k", "sha256": "s", "said": "a cat"})
-    path.write_text(f"{line}\n{record}\n")
+    path.write_text(f"{line}\n")
+    write(path, "k", s="a cat")
     assert read_journal(path, "k") == {"s": "a cat"}
+
+
+def test_a_changed_letter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A record of which one letter changed on the disk is not believed, and the journal is named; the others count."""
+    path = tmp_path / "journal.jsonl"
+    write(path, "k", first="a cat", second="a dog")
+    assert read_journal(path, "k") == {"first": "a cat", "second": "a dog"} and not caplog.text
+    path.write_bytes(path.read_bytes().replace(b"a cat", b"a bat"))
+    assert read_journal(path, "k") == {"second": "a dog"}
+    assert "journal.jsonl in the cache: 1 damaged lines" in caplog.text

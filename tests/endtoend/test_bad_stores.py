@@ -1,24 +1,19 @@
 """A real S3 server that lacks the bucket or refuses the credentials, as a user meets it."""
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.support.user import ROOT, User, assert_refused, write_job
+from tests.support.user import User, assert_refused, write_job
 
 
-@pytest.fixture(scope="module")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def variables(seaweedfs: ModuleType, endpoint: str, bucket: str) -> dict[str, str]:
     """The AWS_* variables of a running server with the bucket ``loras``."""
-    spec = importlib.util.spec_from_file_location("seaweedfs", ROOT / "ci/seaweedfs.py")
-    assert spec is not None and spec.loader is not None
-    seaweedfs = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(seaweedfs)
-    with seaweedfs.serve(tmp_path_factory.mktemp("seaweedfs")) as endpoint:
-        seaweedfs.create_bucket(endpoint, "loras")
-        yield seaweedfs.environment(endpoint)
+    assert bucket == "loras"
+    found: dict[str, str] = seaweedfs.environment(endpoint)
+    return found
 
 
 @pytest.fixture

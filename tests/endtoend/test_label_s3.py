@@ -1,27 +1,22 @@
 """``data label`` on a data set and a captioner that lie on a real S3 server."""
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from loraruner import settings
 from loraruner.stores import open_store
 from tests.support.tiny_captioners import save_pictures, write_tiny_git
-from tests.support.user import ROOT, User
+from tests.support.user import User
 
 
-@pytest.fixture(scope="module")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def variables(seaweedfs: ModuleType, endpoint: str) -> dict[str, str]:
     """The AWS_* variables of a running server with the bucket ``data``."""
-    spec = importlib.util.spec_from_file_location("seaweedfs", ROOT / "ci/seaweedfs.py")
-    assert spec is not None and spec.loader is not None
-    seaweedfs = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(seaweedfs)
-    with seaweedfs.serve(tmp_path_factory.mktemp("seaweedfs")) as endpoint:
-        seaweedfs.create_bucket(endpoint, "data")
-        yield seaweedfs.environment(endpoint)
+    seaweedfs.create_bucket(endpoint, "data")
+    found: dict[str, str] = seaweedfs.environment(endpoint)
+    return found
 
 
 def upload(folder: Path, uri: str) -> None:

@@ -1,6 +1,5 @@
 """A whole speech job on a tiny Whisper: recordings in, a published adapter out, tried, stopped, refused."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -8,34 +7,14 @@ import pytest
 
 from loraruner.registry import validate_manifest
 from tests.support.attempts import Attempts
-from tests.support.tiny_whisper import write_tiny_whisper, write_tone
-from tests.support.user import User, assert_nothing_visible, assert_refused, write_job
+from tests.support.user import SENTENCES, User, assert_nothing_visible, assert_refused, write_speech_job
 
-SENTENCES = ("Oil it.", "Turn it off.", "No, the other one.", "Wait!", "Now.", "Stop the strike train.", "Who?", "Yes.")
 RATES = ("wer", "wer_raw", "cer", "cer_raw")
 
 
 @pytest.fixture
 def user(capsys: pytest.CaptureFixture[str]) -> User:
     return User(capsys)
-
-
-def write_speech_job(folder: Path) -> Path:
-    """Eight tones with sentences, two of them held out, and a tiny base; published in ``folder/out``."""
-    write_tiny_whisper(folder / "base", layers=1)
-    rows = [(f"{number}.flac", text) for number, text in enumerate(SENTENCES)]
-    for number, (name, _) in enumerate(rows):
-        write_tone(folder / "clips" / name, 0.3 + 0.1 * number, pitch_hz=200.0 + 50 * number)
-    with (folder / "clips/metadata.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([("file_name", "transcription"), *rows])
-    speech = {
-        "task": "automatic-speech-recognition",
-        "data": {"uri": str(folder / "clips")},
-        "training": {"max_steps": 5, "batch_size": 2, "learning_rate": 1e-2, "precision": "fp32"},
-        "evaluation": {"fraction": 0.25, "every_steps": 2},
-        "options": {"language": "en", "max_new_tokens": 6},
-    }
-    return write_job(folder, folder / "base", **speech)
 
 
 def test_trained_published_tried(user: User, tmp_path: Path) -> None:

@@ -7,9 +7,37 @@ from pathlib import Path
 import pytest
 
 from tests.support.attempts import Attempts
-from tests.support.user import Told, assert_nothing_visible, assert_refused, write_job
+from tests.support.tiny_lm import write_tiny_lm
+from tests.support.user import (
+    Told,
+    assert_nothing_visible,
+    assert_refused,
+    write_job,
+    write_speech_job,
+    write_text_job,
+)
 
 STAGES = ("fetch", "samples", "prepare", "export", "sample", "report", "publish")
+INSIDE = {  # in the middle of encoding, of the measurement after step 2, of trying; each kind of job does it elsewhere
+    "pictures": (
+        "call 3 loraruner.families.diffusion.latents:open_rgb",
+        "call 6 loraruner.training.evaluate:Draw",
+        "call 2 loraruner.families.diffusion.sampling:_draw_all",
+    ),
+    "text": (
+        "call 3 loraruner.families.causal_lm.encode:_render",
+        "call 2 loraruner.training.evaluate:Draw",
+        "call 2 loraruner.families.causal_lm.generate:_answers",
+    ),
+    "speech": (
+        "call 3 loraruner.families.speech.pieces:PieceFiles._write",
+        "call 2 loraruner.families.speech.transcribe:_decode",
+        "call 2 loraruner.families.speech.generate:_Listener._transcripts",
+    ),
+}
+LONG = ("training.max_steps=5", "lora.dropout=0.2", "checkpoint.every_steps=2", "checkpoint.grace_s=60")
+MEASURED = ("evaluation.fraction=0.25", "evaluation.every_steps=2")
+SHORT = ("sampling.prompts=[]", "training.max_steps=5", "checkpoint.every_steps=2", 'output.formats=["peft"]')
 QUICK = ("sampling.prompts=[]", "training.max_steps=3", 'output.formats=["peft"]')
 
 
@@ -17,6 +45,18 @@ def new(tmp_path: Path, base: Path, *overrides: str, name: str = "job") -> Attem
     folder = tmp_path / name
     folder.mkdir()
     return Attempts(write_job(folder, base), *overrides)
+
+
+def of_kind(kind: str, folder: Path, base: Path) -> Attempts:
+    """A job of five steps with held-out samples and something to try."""
+    folder.mkdir()
+    if kind == "speech":
+        return Attempts(write_speech_job(folder), *LONG)
+    if kind == "text":
+        write_tiny_lm(folder / "base")
+        prompts = 'sampling.prompts=["question 1", "question 2"]'
+        return Attempts(write_text_job(folder, folder / "base"), *LONG, *MEASURED, prompts)
+    return Attempts(write_job(folder, base), *LONG, *MEASURED, 'sampling.prompts=["colour 1"]')
 
 
 def assert_preempted(told: Told) -> None:
@@ -70,6 +110,56 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, tiny_base: Path) -> None:
     assert_nothing_visible(attempts.folder / "out")
     done = attempts.run()
     assert done.code == 0 and done.result["attempts"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(INSIDE))
+def test_stopped_in_the_middle(tmp_path: Path, tiny_base: Path, kind: str) -> None:
+    """While encoding, measuring, sending a checkpoint, trying and publishing: 85, and no step is lost or done twice."""
+    straight, stopped = (of_kind(kind, tmp_path / name, tiny_base) for name in ("straight", "stopped"))
+    assert straight.run().code == 0
+    encoding, measuring, trying = INSIDE[kind]
+    sending, publishing = "upload step-000004/optimizer.safetensors", "upload versions/1/job.json"
+    for moment in (encoding, measuring, sending, trying, publishing):
+        told = stopped.run(moment)
+        assert_preempted(told)
+        assert "did not reach the store" not in told.err
+        assert stopped.faults() == []
+        assert not list(stopped.output.glob("versions/*/manifest.json"))
+        assert stopped.steps() == list(range(1, len(stopped.steps()) + 1))
+    done = stopped.run()
+    assert done.code == 0 and done.result["attempts"] == 6
+    assert stopped.steps() == straight.steps() == [1, 2, 3, 4, 5]
+    assert stopped.tensors() and stopped.tensors() == straight.tensors()
+    assert stopped.faults() == []
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Attempts:
+    """A short job with two checkpoints, done in one attempt."""
+    attempts = new(tmp_path_factory.mktemp("straight"), tiny_base, *SHORT)
+    assert attempts.run().code == 0
+    return attempts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("twice 3", id="training"),
+        pytest.param("twice-upload step-000002/optimizer.safetensors", id="sending a checkpoint"),
+        pytest.param("twice-upload versions/1/report.html", id="publishing"),
+        pytest.param("twice-write versions/1/manifest.json", id="the last write"),
+    ],
+)
+def test_nothing_is_torn_by_a_second_signal(tmp_path: Path, tiny_base: Path, straight: Attempts, moment: str) -> None:
+    """It ends the process at once; checkpoints and versions are whole or absent, and the next attempt publishes."""
+    stopped = new(tmp_path, tiny_base, *SHORT)
+    assert stopped.run(moment).code == -signal.SIGTERM
+    assert stopped.faults() == [] and not list(stopped.output.glob("versions/*/manifest.json"))
+    assert stopped.run().code == 0
+    assert stopped.tensors() and stopped.tensors() == straight.tensors()
+    assert stopped.faults() == []
 
 
 @pytest.mark.slow

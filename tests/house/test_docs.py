@@ -39,7 +39,12 @@ def fault(line: str) -> str | None:
         word = words.pop(0)
         if word.startswith("--"):
             option = next(
-                (each for each in command.get_params(click.Context(command)) if word.split("=")[0] in each.opts), None
+                (
+                    each
+                    for each in command.get_params(click.Context(command))
+                    if word.split("=")[0] in (*each.opts, *each.secondary_opts)
+                ),
+                None,
             )
             if option is None:
                 return f"{line}: no option {word}"

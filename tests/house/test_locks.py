@@ -2,12 +2,14 @@
 
 import configparser
 import re
+import tomllib
 from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("docker/cpu.lock", "docker/torch-cpu.lock", "ci/dev.lock", "ci/voice.lock", "ci/speech.lock")
@@ -39,6 +41,50 @@ def test_every_line_is_a_pin_with_hashes(name: str) -> None:
     text = re.sub(r"^#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
     entry = r"[a-z0-9._-]+==[A-Za-z0-9.+!]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
     assert re.fullmatch(f"(?:{entry})+", text)
+
+
+def test_every_lock_is_checked() -> None:
+    """No lock lies in the repository that these tests leave out."""
+    assert sorted(LOCKS) == sorted(
+        str(path.relative_to(ROOT)) for top in ("ci", "docker", ".") for path in (ROOT / top).glob("*.lock")
+    )
+
+
+def test_hashes_belong_to_one_package() -> None:
+    """No digest stands twice in the locks, so none was copied from one package to another."""
+    digests = [digest for name in LOCKS for digest in re.findall(r"sha256:([0-9a-f]{64})", (ROOT / name).read_text())]
+    assert len(digests) == len(set(digests)) > len(LOCKS)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_releases_only(name: str) -> None:
+    """Every pin is a release in its canonical name: no candidate, no development or local version."""
+    for package, pinned in pins(name).items():
+        parsed = Version(pinned)
+        assert (package, parsed.is_prerelease, parsed.local) == (canonicalize_name(package), False, None)
+
+
+def test_requirements_come_from_an_index() -> None:
+    """No requirement of setup.cfg, pyproject.toml or ci/torch.txt is an address, a repository or a path."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    texts = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    lines = [line for text in texts for line in text.split("\n") if line.strip()]
+    lines += tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    lines += (ROOT / "ci/torch.txt").read_text().splitlines()
+    assert len(lines) > 30
+    assert [line for line in lines if Requirement(line).url or not Requirement(line).specifier] == []
+
+
+def test_installing_checks_hashes_and_builds_nothing() -> None:
+    """``make setup`` takes wheels alone, with their digests, resolves nothing, and never asks a second index."""
+    makefile = (ROOT / "Makefile").read_text()
+    install = re.search(r"^INSTALL := (.*)$", makefile, flags=re.MULTILINE)
+    assert install and {"--no-deps", "--only-binary=:all:", "--require-hashes"} <= set(install[1].split())
+    assert "extra-index-url" not in makefile
+    requirement = re.compile(r"^.*install.* -r (\S+)", flags=re.MULTILINE)
+    plain = [match[1] for match in requirement.finditer(makefile) if "$(INSTALL)" not in match[0]]
+    assert plain == ["ci/torch.txt"]
 
 
 def test_runtime_lock_is_complete() -> None:

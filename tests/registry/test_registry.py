@@ -144,7 +144,10 @@ def first_file(**changes: object) -> Callable[[dict[str, Any]], object]:
         (lambda manifest: manifest.pop("run_id"), "'run_id' is a required property"),
         (lambda manifest: manifest.update(surprise=1), r"'surprise' was unexpected"),
         (lambda manifest: manifest.update(format=2), r"\$\.format is 2, this loraruner reads 1"),
-        (lambda manifest: manifest.update(version="9"), r"\$\.version is '9' in the folder of version '1'"),
+        (
+            lambda manifest: manifest.update(published.signed({**manifest, "version": "9"})),
+            r"\$\.version is '9' in the folder of version '1'",
+        ),
         (lambda manifest: manifest.update(parameters=float("nan")), "NaN is no JSON number"),
     ],
 )

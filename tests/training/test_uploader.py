@@ -88,3 +88,31 @@ def test_other_errors_surface(error: Exception, verb: str) -> None:
         arguments = (snapshot(2),) if verb == "submit" else ()
         with pytest.raises(type(error), match=str(error)):
             getattr(uploader, verb)(*arguments)
+
+
+def test_a_later_success_takes_no_error_back() -> None:
+    """What no retry can mend is raised although the next checkpoint got through."""
+    gate = Gate({1: NoPermission("read-only")})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        settle(uploader, lambda: uploader._error is not None)
+        with uploader._changed:  # as when both were sent during one long step
+            uploader._waiting = snapshot(2)
+            uploader._changed.notify_all()
+        settle(uploader, lambda: gate.steps == [1, 2] and not uploader._busy)
+        with pytest.raises(NoPermission, match="read-only"):
+            uploader.poll()
+
+
+def test_an_unavailable_store_that_came_back_is_forgotten() -> None:
+    """A checkpoint that got through stands for the one before it that did not."""
+    gate = Gate({1: TemporaryFailure("away")})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        uploader.submit(snapshot(1))
+        settle(uploader, lambda: uploader._error is not None)
+        with uploader._changed:
+            uploader._waiting = snapshot(2)
+            uploader._changed.notify_all()
+        assert uploader.flush() is True

@@ -3,6 +3,7 @@
 A command is one line in ``COMMANDS``.
 """
 
+import io
 import os
 import sys
 import traceback
@@ -11,12 +12,12 @@ from collections.abc import Sequence
 import click
 
 from loraruner import __version__, settings
-from loraruner.cli import termination
+from loraruner.cli import guard, termination
 from loraruner.cli.context import CliContext
 from loraruner.cli.lazy import Lazy, LazyGroup
 from loraruner.cli.output import say
 from loraruner.errors import ExitCode, LoraRunerError
-from loraruner.files import disk_error
+from loraruner.files import machine_fault
 from loraruner.redact import Redactor
 
 INTERRUPTED = 130  # Ctrl-C where no run is under way: what a shell reports for SIGINT
@@ -32,7 +33,7 @@ COMMANDS: dict[str, Lazy] = {
     "data": Lazy("loraruner.cli.data:data", "Check, caption and review data, and choose settings for it."),
     "infer": Lazy("loraruner.cli.infer:infer", "Try a version on prompts or recordings, with and without it."),
     "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
-    "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume on this machine."),
+    "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume, or try a store, on this machine."),
     "registry": Lazy("loraruner.cli.registry:registry", "See what has been published."),
     "adapter": Lazy("loraruner.cli.adapter:adapter", "Verify a published adapter, or merge it into its base."),
 }
@@ -63,6 +64,7 @@ def commands(ctx: click.Context, log_format: str, log_level: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with a code of ``loraruner.errors.ExitCode``."""
+    guard.install()
     code = run(arguments)
     if code:
         sys.stdout.flush()
@@ -79,15 +81,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         say("interrupted")
         return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        say(_redacted(said.getvalue().rstrip()))
         return termination.note(error.exit_code, error.format_message())
     except LoraRunerError as error:
         tell(error)
         return termination.note(error.code, str(error))
     except Exception as error:  # the last line of defence: whatever is left is our own fault, and exits with 70
-        if disk := disk_error(error):
-            tell(disk)
-            return termination.note(disk.code, str(disk))
+        if unfit := machine_fault(error):
+            tell(unfit)
+            return termination.note(unfit.code, str(unfit))
         say(_redacted(traceback.format_exc().rstrip()))
         say("error 70 INTERNAL: this is a fault of loraruner; please report the lines above")
         return termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
@@ -100,8 +104,10 @@ def tell(error: LoraRunerError) -> None:
     faults: tuple[object, ...] = getattr(error, "faults", ())
     for fault in faults:
         say(_redacted(str(fault)))
-    say(_redacted(f"{name}: {len(faults)} fault{'s'[: len(faults) > 1]} in the job" if faults else f"{name}: {error}"))
+    told = f"{len(faults)} fault{'s'[: len(faults) > 1]} in the job" if faults else str(error)
+    # A file's name may hold a line feed, and what follows it would look like a line of ours.
+    say(_redacted(f"{name}: {told}").replace("\n", "\\n"))
 
 
 def _redacted(text: str) -> str:
-    return Redactor(settings.load().secrets).text(text)
+    return Redactor(settings.secrets()).text(text)

@@ -119,7 +119,7 @@ def _write(path: Path, data: bytes) -> bool:
 
 def _tell(lines: Iterable[object]) -> None:
     """One line each, which on a terminal continues below itself, indented as the verdicts are wide."""
-    redact = Redactor(settings.load().secrets)
+    redact = Redactor(settings.secrets())
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
     for line in lines:
         text = redact.text(str(line))
@@ -127,7 +127,7 @@ def _tell(lines: Iterable[object]) -> None:
 
 
 def _result(imported: Imported, output: Path, written: bool) -> dict[str, Any]:
-    redact = Redactor(settings.load().secrets)
+    redact = Redactor(settings.secrets())
     return {
         "job": str(output),
         "written": written,
@@ -141,6 +141,6 @@ def _result(imported: Imported, output: Path, written: bool) -> dict[str, Any]:
 
 def _brief(result: dict[str, Any], imported: Imported) -> dict[str, Any]:
     """For people: two columns, which fit a terminal; warnings have been told."""
-    redact = Redactor(settings.load().secrets)
+    redact = Redactor(settings.secrets())
     rows = [{"verdict": row.verdict, "key": redact.text(row.told())} for row in imported.rows]
     return {name: value for name, value in result.items() if name not in ("warnings", "keys")} | {"keys": rows}

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from loraruner import settings
+from loraruner.redact import Redactor
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,7 +24,11 @@ def format_option(function: F) -> F:
 
 
 def emit(result: Mapping[str, Any], *, format: str | None = None) -> None:
-    """Print a command's result: one JSON object, or tables. None takes tables on a terminal, else JSON."""
+    """Print a command's result: one JSON object, or tables. None takes tables on a terminal, else JSON.
+
+    Secrets are struck from it: results tell addresses, and what servers answered.
+    """
+    result = Redactor(settings.secrets()).values(dict(result))
     if is_table(format):
         _print_tables(result)
     else:
@@ -34,8 +41,8 @@ def is_table(format: str | None) -> bool:
 
 
 def say(text: str) -> None:
-    """Tell people something: one line on stderr."""
-    click.echo(text, err=True)
+    """Tell people something: one line on stderr, secrets struck."""
+    click.echo(Redactor(settings.secrets()).strike(text), err=True)
 
 
 def _print_tables(result: Mapping[str, Any]) -> None:

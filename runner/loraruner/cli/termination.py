@@ -13,14 +13,14 @@ LIMIT_BYTES = 4096
 
 def note(code: int, reason: str) -> int:
     """Write code, name and a one-line reason (below 4 KiB, secrets struck) if the operator asked; returns ``code``."""
-    environment = settings.load()
-    if environment.termination_log:
-        text = " ".join(Redactor(environment.secrets).text(reason).split())
+    path = settings.termination_log()  # not settings.load(): a variable that it refuses is a reason to be noted too
+    if path:
+        text = " ".join(Redactor(settings.secrets()).text(reason).split())
         name = ExitCode(code).name if code in ExitCode.__members__.values() else "OTHER"
         fields = {"code": int(code), "name": name, "reason": text[: LIMIT_BYTES // 8]}
         line = json.dumps(fields, ensure_ascii=False)  # at most 4 bytes a character
         try:
-            environment.termination_log.write_text(line + "\n", encoding="utf-8", errors="replace")
+            path.write_text(line + "\n", encoding="utf-8", errors="replace")
         except OSError as error:  # how the run ended counts more than who reads it
             _LOG.warning("LORARUNER_TERMINATION_LOG: not written (%s); name a file that can be", error)
     return int(code)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from loraruner import spec
+from loraruner import policy, settings, spec
 from loraruner.cli.context import CliContext
 from loraruner.cli.job import job_arguments, read_job
 from loraruner.cli.output import emit, format_option, is_table, say
@@ -20,6 +20,7 @@ def validate(context: CliContext, job: str, overrides: tuple[str, ...], remote: 
     """Check JOB (a path, - for stdin, or a URI) and name every fault with its place and its fix."""
     try:
         loaded = spec.load(read_job(job), overrides=overrides)
+        policy.require_digests(loaded.spec, settings.load())
     except spec.JobInvalid as error:
         if format or not is_table(format):  # on a terminal the lines that follow say it all
             emit({"valid": False, "faults": [asdict(fault) for fault in error.faults]}, format=format)

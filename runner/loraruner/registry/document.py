@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from loraruner.errors import DataInvalid
 from loraruner.spec.catalog import RESOURCES
+from loraruner.stores.documents import require_undamaged
 from loraruner.stores.keys import check_key
-from loraruner.workspace import MANIFEST
+from loraruner.workspace import DIGEST_FIELD, MANIFEST
 
 FORMAT = 1
 SHOWN_CHARACTERS = 200
@@ -29,7 +30,7 @@ def parse(data: bytes, source: str) -> dict[str, Any]:
 def validate_manifest(document: Mapping[str, Any], source: str = MANIFEST) -> None:
     """Check a manifest against its schema, and that every file name stays inside the version folder.
 
-    Raises DataInvalid (65) naming ``source`` and the first fault.
+    Raises DataInvalid (65) naming ``source`` and the first fault, and IntegrityError (74) where it has changed since.
     """
     if document.get("format") != FORMAT:
         raise DataInvalid(
@@ -40,6 +41,7 @@ def validate_manifest(document: Mapping[str, Any], source: str = MANIFEST) -> No
         reason = fault.message if len(fault.message) <= SHOWN_CHARACTERS else f"{fault.message[:SHOWN_CHARACTERS]}..."
         raise DataInvalid(f"{source}: {fault.json_path}: {reason}; restore the manifest from a copy")
     _check_names(document, source)
+    require_undamaged(document, DIGEST_FIELD, source)
 
 
 def _check_names(document: Mapping[str, Any], source: str) -> None:

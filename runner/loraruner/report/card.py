@@ -64,12 +64,16 @@ def plain(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """``text`` as a double-quoted YAML string."""
-    escaped = (
-        f"\\{character}" if character in '"\\' else character if character.isprintable() else f"\\U{ord(character):08x}"
-        for character in visible(text)
-    )
-    return f'"{"".join(escaped)}"'
+    """``text`` as a double-quoted YAML string, without markup: not every viewer knows front matter."""
+    return f'"{"".join(map(_in_quotes, visible(text)))}"'
+
+
+def _in_quotes(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character in "<>[]`":
+        return f"\\x{ord(character):02x}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def _front_matter(document: Document) -> Iterator[str]:

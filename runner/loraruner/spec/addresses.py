@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from loraruner.spec import hints
 from loraruner.spec.faults import Fault, shorten
@@ -47,6 +48,13 @@ def is_inside(inner: str, outer: str) -> bool:
     return inner_scheme == outer_scheme and not climbs and inner_path.is_relative_to(outer_path)
 
 
+def overlap(output: str, uri: str) -> str:
+    """How the place ``output`` and the input ``uri`` share something, by their text; empty when they do not."""
+    if is_inside(output, uri):
+        return "lies in"
+    return "holds" if is_inside(uri, output) else ""
+
+
 def is_plain_relative(name: str) -> bool:
     """Whether ``name`` stays inside a folder on any system: relative, no ``..``, no backslash, no drive."""
     parts = name.split("/")
@@ -67,5 +75,9 @@ def _way(scheme: str, schemes: tuple[str, ...]) -> str:
 
 def _parts(uri: str) -> tuple[str, PurePosixPath]:
     match = _SCHEME.match(uri)
-    scheme, path = (match[1], match[2]) if match else ("file", uri)
+    scheme, path = (match[1].lower(), match[2]) if match else ("file", uri)
+    if match and scheme == "file":
+        path = unquote(path.removeprefix("localhost"))
+    if path.startswith("/"):
+        path = f"/{path.lstrip('/')}"  # two slashes at the start are one to the file system, not to posixpath
     return scheme, PurePosixPath(posixpath.normpath(path) if path else ".")

@@ -197,14 +197,12 @@ def _addresses(document: Document) -> Iterator[Fault]:
     output = _get(document, "output.uri", str)
     if output:
         yield from addresses.faults("$.output.uri", output, addresses.WRITABLE)
+        target = f"{output.rstrip('/')}/{_get(document, 'name', str) or ''}"  # of a whole bucket only this is written
         for path, uri in inputs.items():
-            if uri and addresses.is_inside(output, uri):
-                yield Fault(
-                    "$.output.uri",
-                    shorten(output),
-                    f"lies in the input $.{path}",
-                    "give a place of its own, else results become input",
-                )
+            if uri and (how := addresses.overlap(target, uri)):
+                named = "" if addresses.is_inside(output, uri) else "with $.name at its end "
+                fix = "give a place of its own, else results become input"
+                yield Fault("$.output.uri", shorten(output), f"{named}{how} the input $.{path}", fix)
 
 
 def _unstable(document: Document) -> Iterator[str]:

@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from safetensors.torch import save
 
 from loraruner.adapters.inject import lora_parameters
+from loraruner.disk_guard import DiskGuard
 from loraruner.errors import DataInvalid, Diverged, LoraRunerError
 from loraruner.events import Emit
 from loraruner.families.base import Runtime, Trainable
@@ -17,6 +18,7 @@ from loraruner.spec import Spec
 from loraruner.stores import open_store
 from loraruner.stores.base import Store
 from loraruner.training.checkpoints import Shelf, fetch_foreign
+from loraruner.training.grace import Grace
 from loraruner.training.loop import Loop, Surroundings
 from loraruner.training.metrics import Metrics
 from loraruner.training.signals import StopSignal
@@ -25,6 +27,7 @@ from loraruner.training.uploader import Uploader
 from loraruner.workspace import RunKeys, Workspace
 
 _LOG = logging.getLogger(__name__)
+CHECKPOINTS_AHEAD = 2  # room that there must be for more: beside the old ones here, and in an output on the same disk
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Attempt:
     stop: StopSignal
     emit: Emit
     ship_logs: Callable[[], None]
+    disks: DiskGuard = field(default_factory=lambda: DiskGuard({}))
+    mark: str = ""  # see ``Shelf.mark``
 
 
 @dataclass(frozen=True)
@@ -60,22 +65,25 @@ def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, 
         prefix=attempt.keys.checkpoints,
         epoch=attempt.number,
         keep=spec.checkpoint.keep,
+        mark=attempt.mark,
     )
     resumed = _starting_point(spec, shelf, attempt, settings)
+    grace = Grace(spec.checkpoint.grace_s)
 
     def commit(snapshot: Snapshot) -> None:
         started = time.monotonic()
         attempt.ship_logs()  # first: whoever resumes from this checkpoint has the records of all steps before it
         shelf.commit(snapshot)
-        taken_s, grace_s = time.monotonic() - started, spec.checkpoint.grace_s
-        if taken_s > grace_s:
-            _LOG.warning("a checkpoint took %.0f s to save, more than $.checkpoint.grace_s = %d s", taken_s, grace_s)
+        if snapshot.step < loop.total_steps:
+            attempt.disks.require(CHECKPOINTS_AHEAD * snapshot.size_bytes, "the next checkpoint")
+        grace.committed(time.monotonic() - started)
 
     metrics = Metrics(attempt.workspace.metrics(attempt.number), attempt.workspace.tensorboard(attempt.number))
     try:
         with Uploader(commit) as uploader:
-            around = Surroundings(metrics, uploader, attempt.stop, attempt.emit, attempt.identity)
+            around = Surroundings(metrics, uploader, attempt.stop, attempt.emit, attempt.identity, grace)
             loop = Loop(spec, trainable, runtime, around)
+            metrics.thin(loop.total_steps)
             if resumed and resumed.step > loop.total_steps:
                 raise DataInvalid(
                     f"$.checkpoint.resume: the checkpoint is at step {resumed.step}, the job ends at step "

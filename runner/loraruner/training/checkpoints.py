@@ -18,23 +18,27 @@ from loraruner.training.state import Snapshot
 from loraruner.workspace import MANIFEST
 
 _LOG = logging.getLogger(__name__)
-NAME = re.compile(r"e(\d{4,})-step-(\d{6,})")
+NAME = re.compile(r"e(\d{4,})(?:-[0-9a-f]{16})?-step-(\d{6,})")
 FILES = ("adapter.safetensors", "optimizer.safetensors", "state.json")
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where a run's checkpoints are: a local folder and a prefix in the store; ``epoch`` is this attempt's."""
+    """Where a run's checkpoints are: a local folder and a prefix in the store.
+
+    ``epoch`` is this attempt's; ``mark`` keeps its names apart where the lease cannot (``lease.keeper.Claim``).
+    """
 
     local: Path
     store: Store
     prefix: str
     epoch: int
     keep: int
+    mark: str = ""
 
     def commit(self, snapshot: Snapshot) -> None:
         """Write locally, upload, then retire old ones: nothing old goes before the new one is durable."""
-        name = f"e{self.epoch:04d}-step-{snapshot.step:06d}"
+        name = f"e{self.epoch:04d}{self.mark}-step-{snapshot.step:06d}"
         write_checkpoint(self.local / name, snapshot)
         for file in (*FILES, MANIFEST):
             self.store.upload(self.local / name / file, f"{self.prefix}{name}/{file}")

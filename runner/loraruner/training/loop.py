@@ -15,6 +15,7 @@ from loraruner.families.base import Draw, Runtime, Trainable
 from loraruner.spec import Spec
 from loraruner.training.evaluate import Interrupted, evaluate
 from loraruner.training.flat import clip, flatten
+from loraruner.training.grace import Grace
 from loraruner.training.metrics import Metrics
 from loraruner.training.optim import build_optimizer, learning_rate
 from loraruner.training.order import Windows
@@ -37,6 +38,7 @@ class Surroundings:
     stop: StopSignal
     emit: Emit
     identity: dict[str, Any]  # stored in every checkpoint: spec digest, fingerprint, runtime
+    grace: Grace
 
 
 class Loop:
@@ -58,6 +60,7 @@ class Loop:
         scaler = torch.amp.GradScaler(runtime.device, enabled=runtime.precision == "fp16")
         self.live = Live(trainable.module, optimizer, scaler)
         self._saved_at = self._logged_at = time.monotonic()
+        self._first_step = 1  # of this attempt; a checkpoint follows it at once
 
     def run(self, resumed: Snapshot | None) -> Progress:
         """Train to the end. SIGTERM: finish the step, checkpoint, upload, then Preempted (85).
@@ -69,6 +72,7 @@ class Loop:
         if resumed:
             self.live.restore(resumed)
         progress = self.live.progress
+        self._first_step = progress.step + 1
         _LOG.info("training steps %d to %d", progress.step + 1, self.total_steps)
         with self.around.stop.deferred():
             self._evaluate_when_due()
@@ -112,6 +116,7 @@ class Loop:
                 "$.training.gradient_accumulation_steps by the same factor, then the resolution"
             ) from error
         step_s = time.perf_counter() - started
+        self.around.grace.stepped(step_s)
         self._advance(epoch, sum(map(len, window)), loss, step_s)
         values = {"loss": loss, "learning_rate": rate, "grad_norm": norm}
         times = {"step_s": step_s, "outside_s": step_s - compute_s}
@@ -229,15 +234,21 @@ class Loop:
             _LOG.info("publishing the weights of step %d (%s %.4f), not of step %d (%.4f)", *facts)
 
     def _save_when_due(self) -> None:
-        """By step multiples and by the clock; the clock adds checkpoints and changes nothing else."""
+        """By step multiples, by the clock, and after the attempt's first step; none of them changes the result.
+
+        The first one proves that the store takes checkpoints while nothing is lost yet, and how long that takes.
+        """
         checkpoint, step = self.spec.checkpoint, self.live.progress.step
         overdue = checkpoint.every_s and time.monotonic() - self._saved_at >= checkpoint.every_s
-        if step < self.total_steps and (step % checkpoint.every_steps == 0 or overdue):
+        if step < self.total_steps and (step % checkpoint.every_steps == 0 or step == self._first_step or overdue):
             self._save()
 
     def _save(self) -> None:
+        started = time.perf_counter()
         self.around.metrics.flush()
-        self.around.uploader.submit(self.live.snapshot(self.around.identity))
+        snapshot = self.live.snapshot(self.around.identity)
+        self.around.grace.copied(time.perf_counter() - started)
+        self.around.uploader.submit(snapshot)
         self._saved_at = time.monotonic()
 
     def _log_sparsely(self, loss: float, step_s: float) -> None:

@@ -64,6 +64,11 @@ class Snapshot:
     optimizer: dict[str, Tensor]
     state: dict[str, Any]
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the tensors, which is about what a checkpoint takes on the disk."""
+        return sum(tensor.nbytes for tensor in (*self.adapter.values(), *self.optimizer.values()))
+
     def without_best(self) -> "Snapshot":
         """The same without a choice of the best: measurements on other samples don't compare."""
         optimizer = {name: tensor for name, tensor in self.optimizer.items() if not name.startswith(BEST)}

@@ -82,7 +82,9 @@ class Uploader:
                 self._busy = True
             error = self._try(snapshot)
             with self._changed:
-                self._busy, self._error = False, error
+                self._busy = False
+                if self._error is None or isinstance(self._error, TemporaryFailure):  # no success takes back another
+                    self._error = error
                 self._changed.notify_all()
 
     def _try(self, snapshot: Snapshot) -> Exception | None:

@@ -14,6 +14,8 @@ from loraruner.families.base import Base
 from loraruner.families.causal_lm.base_check import check_base
 from loraruner.families.causal_lm.gguf_header import read_gguf_header
 from loraruner.families.causal_lm.open_base import load_model, load_tokenizer, localize
+from tests.support import damage
+from tests.support.damage import Damage
 from tests.support.tiny_gguf import write_gguf
 
 
@@ -43,6 +45,19 @@ def test_a_gguf_is_converted_once_to_the_same_model(gguf: Path, tiny_folder: Pat
     written = (local.path / "model.safetensors").stat().st_mtime_ns
     assert localize(replace(base, path=gguf.parent), tmp_path) == local
     assert (local.path / "model.safetensors").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("harm", [damage.flip, damage.remove])
+def test_a_damaged_conversion_is_made_anew(
+    gguf: Path, tmp_path: Path, harm: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flipped bit in converted weights, or a file that is gone, is named; the same weights are there again."""
+    base = Base(gguf, "ef" * 32, "s3://models/tiny.gguf")
+    weights = localize(base, tmp_path).path / "model.safetensors"
+    before = weights.read_bytes()
+    harm(weights)
+    assert localize(base, tmp_path).path == weights.parent and weights.read_bytes() == before
+    assert f"{weights} in the cache is damaged and is made anew" in caplog.text
 
 
 def test_a_folder_stays_where_it_is(base: Base, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from loraruner.data.samples import Message, Row
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Samples
 from loraruner.families.causal_lm.cache import CHAT, VERBATIM, prepare, read_tokens
+from tests.support import damage
+from tests.support.damage import Damage
 
 ROWS = (Row(id="a:1", text="one"), Row(id="a:2", prompt="two", text="three"))
 
@@ -65,3 +67,16 @@ def test_a_row_that_trains_nothing_is_skipped_and_named(base: Base, tmp_path: Pa
         assert skipped.name == "a:9" and "raise $.options.max_length" in skipped.reason
     with pytest.raises(DataInvalid, match="no usable row: a:9: its first trained token lies behind token 64"):
         prepare(base, Samples((bad,)), tmp_path, 64)
+
+
+@pytest.mark.parametrize("harm", damage.EVERY)
+def test_damaged_tokens_are_made_anew(
+    base: Base, tmp_path: Path, harm: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flipped bit, a cut and a missing file: the same tokens are there again, and what was damaged is named."""
+    path = prepare(base, Samples(ROWS), tmp_path, 64).files["train"]
+    before = [each.tolist() for row in range(2) for each in read_tokens(path).row(row)]
+    harm(path)
+    prepare(base, Samples(ROWS), tmp_path, 64)
+    assert [each.tolist() for row in range(2) for each in read_tokens(path).row(row)] == before
+    assert (f"{path} in the cache is damaged" in caplog.text) == (harm is not damage.remove)

@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from loraruner.errors import DataInvalid
 from loraruner.families.base import Base, Prepared, Samples
 from loraruner.families.diffusion import base_model, latents
+from tests.support import damage
+from tests.support.damage import Damage
 from tests.support.tiny_training import RUNTIME
 
 
@@ -87,3 +89,26 @@ def test_a_latent_that_is_not_finite_names_its_picture(
     with pytest.raises(DataInvalid, match=r"0\.png: its latent is not finite"):
         latents.prepare(pictures_job(), base, samples, tmp_path, RUNTIME)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", damage.EVERY)
+def test_a_damaged_cache_is_made_anew(
+    pictures_job: Any,
+    base: Base,
+    samples: Samples,
+    prepared: Prepared,
+    tmp_path: Path,
+    harm: Damage,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A flipped bit, a cut and a missing file of either kind: the same bytes are there again, and it is named."""
+    paths = {name: tmp_path / path.name for name, path in prepared.files.items()}
+    for name, path in paths.items():
+        path.write_bytes(prepared.files[name].read_bytes())
+    for name in ("train.latents", "train.captions"):
+        harm(paths[name])
+    again = latents.prepare(pictures_job(), base, samples, tmp_path, RUNTIME)
+    assert {name: path.read_bytes() for name, path in again.files.items()} == {
+        name: path.read_bytes() for name, path in prepared.files.items()
+    }
+    assert caplog.text.count("in the cache is damaged and is made anew") == (0 if harm is damage.remove else 2)

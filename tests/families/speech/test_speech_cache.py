@@ -119,16 +119,22 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b"")])
+def flip_a_state(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, flip_a_state, lambda path: path.write_bytes(b"")])
 def test_a_damaged_file_is_made_anew(
     prepare: Prepare, clips: tuple[Clip, ...], damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A cut, empty or garbled file is named in a warning and has its bytes again after the next run."""
+    """A cut, empty or garbled file, or one with a bit of a number flipped, is named and has its bytes again."""
     first = contents(prepared := prepare(clips))
     damaged = read_items(prepared.files["train"])[0].file
     damage(damaged)
     assert contents(prepare(clips)) == first
-    assert f"{damaged} is damaged and is made anew" in caplog.messages
+    assert f"{damaged} in the cache is damaged and is made anew" in caplog.text
 
 
 def test_a_run_that_was_stopped_goes_on(
