@@ -70,7 +70,7 @@ def test_allowed(prefix: str, uri: str) -> None:
     [
         ("s3://loras", "s3://loras-evil/x"),
         ("s3://loras/team", "s3://loras/team-evil"),
-        ("s3://loras/team", "s3://loras/te"),
+        ("s3://loras/team", "s3://loras/tea"),
         ("s3://loras/team", "s3://loras"),
         ("s3://loras/team", "s3://loras/team/../other"),
         ("s3://loras/team", "s3://loras/other/../team/x"),
