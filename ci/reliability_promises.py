@@ -111,10 +111,12 @@ PROMISES = (
         ("tests/training/test_checkpoints.py::test_no_permission_is_not_no_checkpoint",),
     ),
     Promise(
-        "Uploads run beside training, the newest checkpoint wins, and an upload that fails surfaces",
+        "Uploads run beside training and the newest checkpoint wins; one that fails is a warning, and 75 the third "
+        "time in a row",
         (
             "tests/training/test_uploader.py::test_the_newest_wins",
             "tests/training/test_uploader.py::test_an_unavailable_store_is_a_warning_at_first",
+            "tests/training/test_uploader.py::test_a_store_that_stays_away_ends_training",
             "tests/training/test_uploader.py::test_other_errors_surface",
         ),
     ),
@@ -148,6 +150,17 @@ PROMISES = (
         (
             "tests/spec/test_jobs.py::test_invalid_job_reports_exactly_its_faults",
             "tests/spec/test_document.py::test_hostile_bytes_are_refused_at_once",
+        ),
+    ),
+    Promise(
+        "A disk that gets too small ends the run with 78 before it is full; logs and metrics are bounded, and host "
+        "memory stays flat",
+        (
+            "tests/training/test_disk_space.py::test_no_room_for_the_next_checkpoint",
+            "tests/test_log.py::test_a_log_file_is_bounded",
+            "tests/test_log.py::test_a_warning_of_every_step_is_thinned_out",
+            "tests/training/test_metrics.py::test_a_very_long_training_is_thinned_by_step_number",
+            "tests/training/test_flat_memory.py::test_memory_stays_flat",
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -30,6 +31,9 @@ class Gate:
         self.steps.append(snapshot.step)
         if error := self._errors.get(snapshot.step):
             raise error
+
+    def has_seen(self, step: int) -> bool:
+        return step in self.steps
 
 
 def settle(uploader: Uploader, until: Callable[[], bool]) -> None:
@@ -102,6 +106,19 @@ def test_a_later_success_takes_no_error_back() -> None:
             uploader._changed.notify_all()
         settle(uploader, lambda: gate.steps == [1, 2] and not uploader._busy)
         with pytest.raises(NoPermission, match="read-only"):
+            uploader.poll()
+
+
+def test_a_store_that_stays_away_ends_training() -> None:
+    """The third failure in a row is raised while training goes on; one that got through between them starts anew."""
+    gate = Gate({step: TemporaryFailure(f"away {step}") for step in (1, 2, 4, 5, 6)})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        for step in range(1, 7):
+            uploader.submit(snapshot(step))
+            settle(uploader, partial(gate.has_seen, step))
+            settle(uploader, lambda: not uploader._busy)
+        with pytest.raises(TemporaryFailure, match="3 checkpoints in a row did not reach the store: away 6"):
             uploader.poll()
 
 

@@ -9,6 +9,7 @@ from loraruner.errors import TemporaryFailure
 from loraruner.training.state import Snapshot
 
 _LOG = logging.getLogger(__name__)
+MAX_FAILURES = 3
 
 
 class Uploader:
@@ -20,6 +21,7 @@ class Uploader:
         self._busy = False
         self._closed = self._given_up = False
         self._error: Exception | None = None
+        self._failures = 0  # in a row
         self._changed = threading.Condition()
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._work,), name="checkpoint-upload", daemon=True
@@ -44,11 +46,16 @@ class Uploader:
             self._changed.notify_all()
 
     def poll(self) -> None:
-        """Raise what the worker met; an unavailable store is only a warning until ``flush``."""
+        """Raise what the worker met; an unavailable store is only a warning until ``flush``.
+
+        It is raised the third time in a row: a job that goes on without anything saved would risk ever more work.
+        """
         with self._changed:
-            error = self._error
+            error, failures = self._error, self._failures
             if isinstance(error, TemporaryFailure):
                 self._error = None
+        if isinstance(error, TemporaryFailure) and failures >= MAX_FAILURES:
+            raise TemporaryFailure(f"{failures} checkpoints in a row did not reach the store: {error}") from error
         if isinstance(error, TemporaryFailure):
             _LOG.warning("checkpoint not uploaded, the next one is tried: %s", error)
         elif error:
@@ -83,6 +90,7 @@ class Uploader:
             error = self._try(snapshot)
             with self._changed:
                 self._busy = False
+                self._failures = self._failures + 1 if isinstance(error, TemporaryFailure) else 0
                 if self._error is None or isinstance(self._error, TemporaryFailure):  # no success takes back another
                     self._error = error
                 self._changed.notify_all()
