@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the engine lies with the t
 
 from bench import results
 from ci import seaweedfs
+from loraruner.log import QUIET
 from tests.support.soak import Soak, Tally
 
 KEYS = {"file": "kills", "s3": "kills_s3"}
@@ -33,6 +34,8 @@ BUCKET = "soak"
 def main() -> int:
     """Soak; 1 when a kill cost something."""
     arguments = parse()
+    for variable, value in QUIET.items():  # what libraries say while a base is made is no part of the tally
+        os.environ.setdefault(variable, value)
     recorded = {} if arguments.no_record else results.read().get(KEYS[arguments.store], {})
     tally = Tally(**{"seed_next": arguments.seed, **recorded})
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
@@ -60,7 +63,7 @@ def soak(engine: Soak, tally: Tally, arguments: argparse.Namespace) -> int:
             results.record(KEYS[arguments.store], asdict(tally))
         done = tally.survived + tally.lost - before
         pace_s = (time.monotonic() - started) / max(done, 1)
-        say(f"{done} of {arguments.kills}: {' '.join(run.stages) or 'none'}; in all {tally.survived} survived, "
+        say(f"{done} kills of {arguments.kills}: {' '.join(run.stages) or 'none'}; in all {tally.survived} survived, "
             f"{tally.lost} lost; {pace_s:.1f} s a kill")  # fmt: skip
     return tally.lost - lost_before
 

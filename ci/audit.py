@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--ignored", type=Path, default=IGNORED, help="what is accepted: lines of id, day, reason")
     arguments = parser.parse_args()
     try:
+        required = is_required(os.environ.get("AUDIT_REQUIRED", ""))
         ignored = read_ignored(arguments.ignored)
         answer = ask(list(arguments.locks), os.environ)
     except (LockUnreadable, ValueError) as error:
@@ -81,12 +82,19 @@ def main() -> None:
     faults = judge(answer, ignored, datetime.now(UTC).date())
     for line in answer.unaudited:
         print(f"NOT AUDITED: {line}", file=sys.stderr)
-    if answer.unaudited and os.environ.get("AUDIT_REQUIRED") == "1":
+    if answer.unaudited and required:
         faults.append("AUDIT_REQUIRED=1, and not everything was audited")
     for fault in faults:
         print(f"make audit: {fault}", file=sys.stderr)
     print(f"make audit: {answer.audited} packages audited, {len(answer.findings)} known vulnerabilities")
     sys.exit(bool(faults))
+
+
+def is_required(value: str) -> bool:
+    """Whether everything has to be audited; ValueError for what is neither yes nor no: a slip must not mean no."""
+    if value not in ("", "0", "1"):
+        raise ValueError(f"AUDIT_REQUIRED={value} is neither 0 nor 1")
+    return value == "1"
 
 
 def judge(answer: Answer, ignored: list[Ignored], today: date) -> list[str]:

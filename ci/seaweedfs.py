@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 
 ACCESS_KEY, SECRET_KEY, REGION = "test", "testtest", "us-east-1"
 START_LIMIT_S = 60.0
+STARTS = 3
 SERVICES = ("master", "volume", "filer", "s3")
 ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
@@ -34,18 +36,27 @@ def serve(folder: Path) -> Iterator[str]:
     keys = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     identity = {"name": "test", "credentials": keys, "actions": ACTIONS}
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    for number in range(1, STARTS + 1):
+        process, ports = _start(folder, config)
+        s3_port = ports[2 * SERVICES.index("s3")]
+        try:
+            if _answers(process, s3_port):
+                yield f"http://127.0.0.1:{s3_port}"
+                return
+        finally:
+            # A polite end takes half a minute, and nobody needs the data.
+            process.kill()
+            process.wait()
+            _remove_sockets(ports)
+        if number == STARTS or process.returncode == -signal.SIGKILL:  # else a port was taken meanwhile
+            log = (folder / "weed.log").read_text(errors="replace")
+            raise SystemExit(f"SeaweedFS did not start; the end of its log:\n{log[-2000:]}")
+
+
+def _start(folder: Path, config: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
     ports = free_ports(2 * len(SERVICES))
     with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(_command(folder, config, ports), stdout=log, stderr=log, cwd=folder)
-    s3_port = ports[2 * SERVICES.index("s3")]
-    try:
-        _wait(process, s3_port, folder / "weed.log")
-        yield f"http://127.0.0.1:{s3_port}"
-    finally:
-        # A polite end takes half a minute, and nobody needs the data.
-        process.kill()
-        process.wait()
-        _remove_sockets(ports)
+        return subprocess.Popen(_command(folder, config, ports), stdout=log, stderr=log, cwd=folder), ports
 
 
 def _remove_sockets(ports: list[int]) -> None:
@@ -76,21 +87,21 @@ def _binary() -> Path:
     return Path(found)
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    """Return once the S3 gateway answers: 403 to the nameless."""
+def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until the S3 gateway answers (403 to the nameless); False when the server ends, or takes too long."""
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline and process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/")
             if connection.getresponse().status == 403:
-                return
+                return True
         except (OSError, http.client.HTTPException):
             pass  # not yet
         finally:
             connection.close()
         time.sleep(0.1)
-    raise SystemExit(f"SeaweedFS did not start; the end of its log:\n{log.read_text(errors='replace')[-2000:]}")
+    return False
 
 
 def free_ports(number: int) -> list[int]:

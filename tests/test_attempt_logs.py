@@ -54,3 +54,16 @@ def test_logs_follow_each_other(gathered: Path) -> None:
     """``train.log`` has all attempts in order; TensorBoard's files lie side by side."""
     assert [json.loads(each)["attempt"] for each in (gathered / "train.log").read_text().splitlines()] == [1, 2]
     assert sorted(path.name for path in (gathered / "tensorboard").iterdir()) == ["events.1", "events.2"]
+
+
+@pytest.mark.parametrize("harm", ["\udcff", "[" * 60_000, "{}", "[1]", '{"group": "train", "step": "x"}', "\0\0"])
+def test_damaged_lines_are_left_out(tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What became of a log in the store never ends a run that has trained: the rest counts, and a warning names it."""
+    workspace = open_workspace(tmp_path, "r", "store", 1)
+    write(workspace, 1, "")
+    text = line(1, 1.0) + harm + "\n" + line(2, 2.0)
+    workspace.metrics(1).write_bytes(text.encode(errors="surrogateescape"))
+    workspace.version.mkdir()
+    attempt_logs.gather(workspace, RecordingStore(tmp_path / "store"), KEYS, 1)
+    assert [each["step"] for each in attempt_logs.read_metrics(workspace.version / "metrics.jsonl")] == [1, 2]
+    assert "line 2 is damaged and left out" in caplog.text

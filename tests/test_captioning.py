@@ -214,6 +214,23 @@ def test_a_faster_attempt_wins(folder: Path, store: Store, speaker: Speaker, mon
     assert texts(found)["3.png"] == "theirs 3.png"
 
 
+def test_captions_that_are_late(folder: Path, store: Store, speaker: Speaker) -> None:
+    """In place of a damaged record too, only what was seen is replaced: a fenced attempt's comes to nothing."""
+    store.write(KEY, b"damaged")
+    present = store.head(KEY)
+    assert present
+    asked: list[str | None] = []
+    write = store.write
+
+    def noted(key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        asked.append(if_match)
+        return write(key, data, if_absent=if_absent, if_match=if_match)
+
+    store.write = noted  # type: ignore[method-assign]
+    caption_missing(spec(), scan(folder), desk(folder, store))
+    assert asked == [present.etag]
+
+
 def test_a_signal_between_batches(folder: Path, store: Store, speaker: Speaker) -> None:
     """It is asked for between batches; what ends the run there leaves no record of half the pictures."""
 

@@ -122,7 +122,10 @@ def test_entries(entry: str, host: str, port: int, listed: bool) -> None:
     assert is_listed(host, port, (entry,)) is listed
 
 
-@pytest.mark.parametrize("host", ["localhost", "x.localhost", "printer.local", "metadata.google.internal", "metadata"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "x.localhost", "printer.local", "metadata.google.internal", "metadata", "jenkins", "intranet."],
+)
 def test_local_names_are_not_left_to_a_proxy(names: Names, host: str) -> None:
     """A name unknown here goes to the proxy, unless it is one of this machine or site."""
     names()

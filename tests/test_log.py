@@ -159,6 +159,19 @@ def test_a_full_disk_under_the_log(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", [True, False])
+def test_people_read_the_last_word_once(text: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the command line says at its end is no line of the log on a terminal; files and JSON lines have it."""
+    log.configure(text=text, level="info", secrets=[])
+    handler = log.add_file(tmp_path / "train.log", [])
+    LOG.error("the disk is full (78)", extra={log.LAST_WORD: True})
+    LOG.error("another fault")
+    log.remove(handler)
+    told = capsys.readouterr().err
+    assert ("the disk is full" in told) is not text and "another fault" in told
+    assert [line["event"] for line in lines(tmp_path / "train.log")] == ["the disk is full (78)", "another fault"]
+
+
 @pytest.mark.parametrize("library", ["botocore.endpoint", "urllib3.connectionpool", "asyncio", "s3transfer.tasks"])
 def test_libraries_below_stay_quiet(library: str, tmp_path: Path) -> None:
     """At debug level too: they would tell headers and bodies. Their warnings are told, ours are told from debug on."""

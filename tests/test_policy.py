@@ -52,6 +52,8 @@ def spec(**sections: Any) -> Spec:
         ("hf://org/name", "hf://org/name@main/x"),
         ("hf://org/name@v1", "hf://org/name@v1/x"),
         ("hf://datasets/org", "hf://datasets/org/rows"),
+        ("hf://datasets/org/rows", "hf://datasets/org/rows@v1/part"),
+        ("hf://org/name/data", "hf://org/name@v1/data/x"),
         ("hf://", "hf://org/name"),
         ("/data", "/data/x"),
         ("/data/", "file:///data/x%20y"),
@@ -89,10 +91,13 @@ def test_allowed(prefix: str, uri: str) -> None:
         ("hf://org/name@v1", "hf://org/name"),
         ("hf://org", "hf://org-evil/name"),
         ("hf://org/name", "hf://org/name-evil@main"),
+        ("hf://org/name/data", "hf://org/name/data@evil"),
+        ("hf://org/name/data", "hf://org/name@v1/data@evil"),
+        ("hf://datasets/org/rows", "hf://datasets/org/rows-evil@v1"),
         ("/data", "/data-evil"),
         ("/data", "/data/../etc"),
         ("/data", "file:///data/%2e%2e/etc"),
-        ("s3:/loras", "s3://loras"),
+        ("/data", "file:///data/x%00"),
     ],
 )
 def test_refused(prefix: str, uri: str) -> None:

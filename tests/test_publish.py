@@ -12,6 +12,7 @@ from loraruner.errors import IntegrityError, TemporaryFailure, VersionConflict
 from loraruner.files import Digest, digest_file
 from loraruner.publish import Published
 from loraruner.stores.base import Capabilities, ObjectInfo
+from loraruner.stores.register import Register
 from tests.support.recording_store import RecordingStore
 
 ATOMIC = Capabilities(create_exclusive=True, replace_if_match=True, checksum_mode="none")
@@ -148,6 +149,46 @@ def test_what_comes_late_comes_to_nothing(store: RecordingStore, folder: Path) -
     assert published(store, folder, "r1").version == "1"
 
 
+def test_what_was_decided_is_published(store: RecordingStore, folder: Path) -> None:
+    """An attempt ended between its decision and the manifest: the next one publishes just that."""
+    store.faults["write versions/1/manifest.json"] = TemporaryFailure("away")
+    with pytest.raises(TemporaryFailure):
+        published(store, folder, "r1")
+    store.faults.clear()
+    decided = (folder / "manifest.json").read_bytes()
+    (folder / "a.safetensors").write_bytes(b"other weights")
+    assert published(store, folder, "r1").version == "1" == latest(store)
+    assert store.read("versions/1/a.safetensors")[0] == b"weights"
+    assert store.read("versions/1/manifest.json")[0] == decided
+
+
+def test_a_manifest_that_is_late(store: RecordingStore, folder: Path) -> None:
+    """Once a later attempt sends its files, an earlier one decides nothing any more."""
+    earlier = Register(store, "runs/r1/publishing.json")
+    earlier.own()
+    published(store, folder, "r1")
+    with pytest.raises(TemporaryFailure):
+        earlier.decide({"version": "1"})
+
+
+def test_one_that_comes_between(store: RecordingStore, folder: Path) -> None:
+    """What a fenced attempt had under way and arrives between look and upload is replaced as well."""
+    publish.reserve(store, "auto", "r1", ATOMIC)
+    store.write("versions/1/a.safetensors", b"older")
+    head = store.head
+
+    def overtaken(key: str) -> ObjectInfo | None:
+        seen = head(key)
+        if key.endswith("a.safetensors"):
+            store.head = head  # type: ignore[method-assign]
+            store.write(key, b"late")
+        return seen
+
+    store.head = overtaken  # type: ignore[method-assign]
+    published(store, folder, "r1")
+    assert store.read("versions/1/a.safetensors")[0] == b"weights"
+
+
 def test_a_version_never_changes(store: RecordingStore, folder: Path) -> None:
     """The same run again finds it; its files stay as the manifest has them, though the new folder differs."""
     first = published(store, folder, "r1")
@@ -164,6 +205,36 @@ def test_a_store_that_lies_is_found(store: RecordingStore, folder: Path, monkeyp
     with pytest.raises(IntegrityError, match=r"a\.safetensors: what .* holds is not what was sent"):
         published(store, folder, "r1")
     assert publish.read_manifest(store, "1") is None
+
+
+@pytest.mark.parametrize("stored", [None, ObjectInfo("versions/1/a.safetensors", 6, "x")])
+def test_a_file_that_did_not_stay(
+    store: RecordingStore, folder: Path, monkeypatch: pytest.MonkeyPatch, stored: ObjectInfo | None
+) -> None:
+    """A file that is gone or cut once all are sent: nothing is published, whatever was said when it was sent."""
+    publish.reserve(store, "auto", "r1", ATOMIC)
+    listed, head = store.list, store.head
+    key = "versions/1/a.safetensors"
+    monkeypatch.setattr(store, "list", lambda prefix: (info for info in listed(prefix) if info.key != key))
+    monkeypatch.setattr(store, "head", lambda asked: stored if asked == key else head(asked))
+    with pytest.raises(IntegrityError, match=r"a\.safetensors: what .* holds is not what was sent"):
+        published(store, folder, "r1")
+    assert publish.read_manifest(store, "1") is None
+
+
+def test_a_listing_that_lags_is_no_proof(store: RecordingStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that only the listing lacks is asked for itself, and published."""
+    publish.reserve(store, "auto", "r1", ATOMIC)
+    monkeypatch.setattr(store, "list", lambda prefix: iter(()))
+    monkeypatch.setattr(publish, "_reserved", lambda store: ["1"])
+    assert published(store, folder, "r1").version == "1"
+
+
+def test_one_question_for_all_files(store: RecordingStore, folder: Path) -> None:
+    """However many files a version has, nothing is asked about any of them: each is sent, and one listing looked at."""
+    published(store, folder, "r1")
+    asked = [key for verb in ("head", "list") for key in store.done(verb) if key.startswith("versions/1/")]
+    assert set(asked) == {"versions/1/", "versions/1/manifest.json"} and asked.count("versions/1/") == 1
 
 
 def test_the_pointer_never_moves_back(store: RecordingStore, folder: Path) -> None:

@@ -120,7 +120,13 @@ def test_the_last_attempt(store: RecordingStore) -> None:
     """The highest number that has left a log, whatever else lies there."""
     identity = runs.identify(job(), INPUTS)
     assert runs.last_attempt(store, identity) == 0
-    for name in ("attempt-2/train.log", "attempt-10/metrics.jsonl", "attempt-x/train.log", "notes.txt"):
+    for name in (
+        "attempt-2/train.log",
+        "attempt-10/metrics.jsonl",
+        "attempt-x/train.log",
+        "attempt-\u00b2/x",
+        "notes.txt",
+    ):
         store.write(f"runs/{identity.run_id}/logs/{name}", b"")
     assert runs.last_attempt(store, identity) == 10
 

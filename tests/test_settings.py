@@ -1,5 +1,6 @@
 """The operator's variables."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_people_see_no_secret() -> None:
     }
 
 
+def test_passwords_with_slashes() -> None:
+    """A password is all that stands between the user and the last @, with a scheme or without one."""
+    assert secrets({"HTTPS_PROXY": f"http://ann:pa/ss/{PASSWORD}@proxy:3128"}) == (f"pa/ss/{PASSWORD}",)
+    assert secrets({"https_proxy": f"ann:{PASSWORD}@proxy:3128"}) == (PASSWORD,)
+
+
 def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     """``NAME_FILE`` sets NAME to the file's content without its line end, so that it is struck from texts as well."""
     (tmp_path / "token").write_text("hf_0123456789\n")
@@ -97,6 +104,25 @@ def test_rules_for_jobs() -> None:
     assert (load({"HOME": "/h"}).allowed_prefixes, load({"HOME": "/h"}).allowed_hosts) == ((), ())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("LORARUNER_ALLOWED_PREFIXES", value)
+            for value in ("S3://b/x:y", "/data/a:b", "data", "https://", "file:///x")
+        ),
+        *(
+            ("LORARUNER_ALLOWED_HOSTS", value)
+            for value in ("a.b:9000", ".corp", "10.0.0.1", "[::1]:443", "fd00::1", "h.")
+        ),
+    ],
+)
+def test_every_form_of_a_rule(name: str, value: str) -> None:
+    """Addresses, folders, schemes alone; names, their ends, addresses with and without a port."""
+    found = load({"HOME": "/h", name: value})
+    assert value in (*found.allowed_prefixes, *found.allowed_hosts)
+
+
 @pytest.mark.parametrize(("value", "wanted"), [("1", True), ("Yes", True), ("true", True), ("0", False), ("", False)])
 def test_switches(value: str, wanted: bool) -> None:
     """Yes and no in the usual words."""
@@ -121,13 +147,15 @@ def test_numbers(name: str, value: str, attribute: str, wanted: float) -> None:
     ("name", "value"),
     [
         *(("LORARUNER_LEASE_S", value) for value in ("x", "0", "-1", "nan", "inf", "1e9")),
-        *(("LORARUNER_MAX_ATTEMPTS", value) for value in ("x", "0", "-1", "nan", "inf")),
+        *(("LORARUNER_MAX_ATTEMPTS", value) for value in ("x", "0", "-1", "nan", "inf", "1.5", "1e9")),
+        *(("LORARUNER_ALLOWED_PREFIXES", value) for value in (",", " ", "ftp://x", "s3:/loras", "S3:loras")),
+        *(("LORARUNER_ALLOWED_HOSTS", value) for value in (" , ", "https://mirror/", "a:999999", "*", "ann@mirror")),
         ("LORARUNER_REQUIRE_DIGESTS", "perhaps"),
     ],
 )
 def test_what_a_variable_cannot_be(name: str, value: str) -> None:
     """78 and one sentence that names the variable and the value."""
-    with pytest.raises(EnvironmentUnfit, match=f"{name}: '{value}' is "):
+    with pytest.raises(EnvironmentUnfit, match=f"{name}: '{re.escape(value)}' is "):
         load({"HOME": "/h", name: value})
 
 

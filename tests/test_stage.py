@@ -5,12 +5,14 @@ import os
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from loraruner import settings, stage
+from loraruner.data.archives import unpack
 from loraruner.errors import DataInvalid, EnvironmentUnfit, InputMissing, NoPermission
 from loraruner.files import Digest, digest_file
 from loraruner.settings import Settings
@@ -207,6 +209,40 @@ def test_archives_are_opened(tmp_path: Path, here: Settings) -> None:
     fetched = fetch_one(listed(tmp_path / "d.zip", here), here)
     assert (fetched.path / "a.txt").read_text() == "one"
     assert fetched.sha256 == digest_file(tmp_path / "d.zip").sha256
+
+
+@pytest.mark.parametrize("uri", ["https://h/..", "https://h/.?x", "https://h/" + "x" * 300 + ".txt", "https://h"])
+def test_a_single_file_keeps_a_name_inside_its_folder(
+    uri: str, data: Path, here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No address names a file outside of the copy's folder, or one too long for a disk; its ending is kept."""
+    monkeypatch.setattr(stage, "open_store", lambda uri, settings: RecordingStore(data / "a.txt"))
+    each = replace(listed(uri, here), local=None)
+    path = fetch_one(each, here).path
+    assert path.read_text() == "one" and path.parent == here.cache / "inputs" / each.fingerprint[:32] / "content"
+    assert path.suffix == (".txt" if ".txt" in uri else "")
+
+
+def test_an_archive_is_opened_by_one_run_at_a_time(
+    tmp_path: Path, here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that begin together: the second waits, and finds a whole folder that is not taken away any more."""
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    each, one, both = listed(tmp_path / "d.zip", here), threading.Event(), threading.Event()
+
+    def slow(archive: Path, folder: Path) -> Path:
+        (both if one.is_set() else one).set()
+        both.wait(0.3)
+        return unpack(archive, folder)
+
+    monkeypatch.setattr(stage, "unpack", slow)
+    second = threading.Thread(target=lambda: one.wait() and fetch_one(each, here))
+    second.start()
+    found = fetch_one(each, here).path
+    second.join()
+    assert one.is_set() and not both.is_set()
+    assert (found / "a.txt").read_text() == "a"
 
 
 def test_the_first_error_ends_the_wait() -> None:

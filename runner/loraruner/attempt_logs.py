@@ -1,6 +1,7 @@
 """Logs and metrics of a run's attempts: sent to the store while it runs, put together for the version."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from loraruner.errors import InputMissing
 from loraruner.files import naming, write_bytes
 from loraruner.stores.base import Store
 from loraruner.workspace import RunKeys, Workspace
+
+_LOG = logging.getLogger(__name__)
 
 
 def ship(workspace: Workspace, store: Store, keys: RunKeys, attempt: int) -> None:
@@ -59,13 +62,23 @@ def _fetch(folder: Path, store: Store, prefix: str) -> None:
 
 
 def _records(path: Path) -> dict[tuple[str, int], str]:
-    """Lines by (group, step); a last line that a kill cut short is left out."""
+    """Lines by (group, step); a last line that a kill cut short is left out, and with a warning what is damaged."""
     found: dict[tuple[str, int], str] = {}
-    for line in _bytes(path).decode().splitlines(keepends=True):
-        if line.endswith("\n"):
-            record = json.loads(line)
-            found[record["group"], record["step"]] = line
+    for number, line in enumerate(_bytes(path).decode(errors="replace").split("\n")[:-1], start=1):
+        if key := _key(line):
+            found[key] = f"{line}\n"
+        else:
+            _LOG.warning("%s: line %d is damaged and left out", path, number)
     return found
+
+
+def _key(line: str) -> tuple[str, int] | None:
+    try:
+        record = json.loads(line)
+        group, step = record["group"], record["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (group, step) if isinstance(group, str) and isinstance(step, int) else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -156,9 +156,12 @@ def _keep(kept: Kept, desk: Desk, settings: Caption, made: Captioned) -> Caption
         for name, sha256 in sorted(made.files.items())
     )
     head = _lines([{"captioner": _seal(desk, settings), "sha256": digest_bytes(body).sha256}])
-    fresh = kept.store.head(kept.key) is None
+    present = kept.store.head(kept.key)
     try:
-        kept.store.write(kept.key, head + body, if_absent=fresh)
+        if present:  # over exactly what is there: what a fenced attempt has under way must not replace it later
+            kept.store.write(kept.key, head + body, if_match=present.etag)
+        else:
+            kept.store.write(kept.key, head + body, if_absent=True)
     except PreconditionFailed:
         return _parsed(kept, desk, settings, made.files) or made
     return made

@@ -186,7 +186,7 @@ def recorded(spec: Spec, place: Place, lease: Lease, settings: Settings, watcher
                 with watcher.stop.unmasked(), machine_faults_named():
                     yield run
             except LoraRunerError as error:
-                _LOG.error("%s (%d %s)", error, error.code, error.code.name)
+                _LOG.error("%s (%d %s)", error, error.code, error.code.name, extra={log.LAST_WORD: True})
                 raise
             except BaseException as error:
                 _LOG.critical("internal fault", exc_info=error)

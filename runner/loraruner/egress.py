@@ -26,8 +26,8 @@ REFUSED = tuple(
     )
 )
 NAT64 = ip_network("64:ff9b::/96")
-# Names of a machine or a site by convention: not handed to a proxy, which may well know them.
-LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal", "metadata")
+# Names of a machine or a site, as every name without a dot is: not handed to a proxy, which may well know them.
+LOCAL_NAMES = (".localhost", ".local", ".internal")
 
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
@@ -68,7 +68,7 @@ class Egress:
         try:
             self.resolve(host, port)
         except OSError as error:
-            if not self.permits(host, port) and is_listed(host, port, LOCAL_NAMES):
+            if not self.permits(host, port) and ("." not in host.rstrip(".") or is_listed(host, port, LOCAL_NAMES)):
                 raise _refused(host, "is a name of this machine or site") from error
 
     def permits(self, host: str, port: int) -> bool:

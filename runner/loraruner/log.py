@@ -40,6 +40,7 @@ NOISY = (
 # A file takes records of a level until it has so many bytes: what matters most is written longest.
 INFO_BYTES, WARNING_BYTES, ERROR_BYTES = 64 << 20, 72 << 20, 80 << 20
 FULL = "the log has %d MiB: from here on only %s are written to it"
+LAST_WORD = "last_word"  # ``extra`` of a record that the command line says again at its end: people read it once
 NUM_REPEATS = 20  # of one warning; of more only the 32nd, 64th, 128th, ... are written, with their number
 
 
@@ -67,11 +68,14 @@ class _Repeats:
 class _CurrentStderr(logging.StreamHandler[TextIO]):
     """Writes to whatever ``sys.stderr`` is at the moment: a progress display replaces it for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, text: bool) -> None:
         super().__init__()
+        self._text = text
         self._repeats = _Repeats()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._text and getattr(record, LAST_WORD, False):
+            return
         if told := self._repeats.thinned(record):
             self.stream = sys.stderr
             super().emit(told)
@@ -132,7 +136,7 @@ class FileLog(logging.Handler):
 
 def configure(*, text: bool, level: str, secrets: Sequence[str]) -> None:
     """Send records to stderr; ``text`` for people at a terminal, else JSON lines."""
-    handler = _CurrentStderr()
+    handler = _CurrentStderr(text=text)
     handler.setFormatter(_formatter(text, Redactor(secrets)))
     guard_records(lambda: secrets)
     root = logging.getLogger()

@@ -30,9 +30,9 @@ class Place:
         """Whether this place is ``outer`` or lies below it."""
         own, other = self.parts[: len(outer.parts)], outer.parts
         if self.scheme == "hf":  # a repository without a revision means all of its revisions
-            own = tuple(
-                part if "@" in named else part.partition("@")[0] for part, named in zip(own, other, strict=False)
-            )
+            at = 2 if own[:1] == ("datasets",) else 1
+            if len(own) > at and "@" not in other[at]:
+                own = (*own[:at], own[at].partition("@")[0], *own[at + 1 :])
         return self.scheme == outer.scheme and own == other
 
 
@@ -128,8 +128,8 @@ def _places(prefixes: tuple[str, ...]) -> Iterator[Place]:
     return (place for place in map(place_of, prefixes) if place)
 
 
-def _local(path: str) -> Place:
-    return Place("file", Path(os.path.realpath(path)).parts)
+def _local(path: str) -> Place | None:
+    return None if "\0" in path else Place("file", Path(os.path.realpath(path)).parts)
 
 
 def _plain_parts(scheme: str, rest: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,13 @@ from loraruner.errors import IntegrityError, TemporaryFailure, VersionConflict
 from loraruner.files import Digest, digest_file, write_bytes
 from loraruner.stores.base import Capabilities, PreconditionFailed, Store
 from loraruner.stores.documents import digest_of, read_document, require_undamaged
+from loraruner.stores.register import Register, written_by_another
 from loraruner.workspace import (
     DIGEST_FIELD,
     LATEST_KEY,
     MANIFEST,
     RESERVATIONS_PREFIX,
+    RunKeys,
     manifest_key,
     reservation_key,
     version_prefix,
@@ -26,6 +29,7 @@ from loraruner.workspace import (
 
 _LOG = logging.getLogger(__name__)
 POINTER_TRIES = 10
+WRITE_TRIES = 3
 OWNER = {"run_id": str}
 AUTOMATIC = re.compile(r"(\d+)(-[0-9a-f]{12})?")  # N, or N-<run digest>
 
@@ -53,7 +57,7 @@ def find_published(store: Store, version: str, run_id: str) -> Published | None:
             )
         _require_unreserved(store, version, run_id)
         return Published(version, manifest) if manifest else None
-    for number in _own_reservations(store, run_id):
+    for number in _owned_by(store, _reserved(store), run_id):
         if manifest := read_manifest(store, number):
             return Published(number, manifest)
     return None
@@ -76,9 +80,10 @@ def reserve(store: Store, version: str, run_id: str, capabilities: Capabilities)
     """
     if version != "auto":
         return _reserve_named(store, version, run_id)
-    if own := _own_reservations(store, run_id):
+    reserved = _reserved(store)
+    if own := _owned_by(store, reserved, run_id):
         return own[-1]
-    number = max((_number(taken) for taken in _reserved(store)), default=0) + 1
+    number = max(map(_number, reserved), default=0) + 1
     if not capabilities.create_exclusive:
         unique = f"{number}-{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
         _LOG.warning("the store cannot create atomically: the version is named %s instead of %d", unique, number)
@@ -103,43 +108,59 @@ def publish(
 ) -> Published:
     """Upload ``folder``, read every size back, write the manifest last, then move ``latest.json``.
 
-    ``committing`` is called before the manifest is written: from then on the version may exist.
+    ``committing`` is called before the manifest is written: from then on the version may exist. What an earlier
+    attempt had decided to publish is published as it is: its last request may be under way still.
 
     Publishing the same run's version again is a success; another run's manifest is VersionConflict (73). A file that
     another attempt writes meanwhile is TemporaryFailure (75), unless the store's fence tells that first.
     """
     if before := _published_before(store, version, manifest["run_id"]):
         return before
+    register = Register(store, RunKeys(manifest["run_id"]).publishing) if capabilities.replace_if_match else None
+    if register and (decided := register.own()):
+        require_undamaged(decided, DIGEST_FIELD, f"{store.uri}/{RunKeys(manifest['run_id']).publishing}")
+        committing()
+        return _commit(store, Published(decided["version"], decided))
     send = _replace if capabilities.replace_if_match else _upload
     entries = list(_sent(store, send, version_prefix(version), folder))
-    _remove_strangers(store, version, {entry["name"] for entry in entries})
+    _look_over(store, version, entries)
     complete = {**manifest, "version": version, "files": entries}
     complete[DIGEST_FIELD] = digest_of(complete, without=DIGEST_FIELD)
-    data = json.dumps(complete, indent=2, sort_keys=True).encode()
-    write_bytes(folder / MANIFEST, data)
+    published = Published(version, complete)
+    write_bytes(folder / MANIFEST, _bytes(complete))
     committing()
+    if register:
+        register.decide(complete)
+    return _commit(store, published)
+
+
+def _commit(store: Store, published: Published) -> Published:
+    """Write the manifest, which nothing changes any more, and the pointer."""
+    version = published.version
     try:
-        store.write(manifest_key(version), data, if_absent=True)
+        store.write(manifest_key(version), _bytes(published.manifest), if_absent=True)
     except PreconditionFailed:
-        if before := _published_before(store, version, manifest["run_id"]):
+        if before := _published_before(store, version, published.manifest["run_id"]):
             return before
         raise
-    published = Published(version, complete)
     point_latest(store, published)
     _LOG.info("published version %s: %s/%s", version, store.uri, version_prefix(version))
     return published
 
 
+def _bytes(manifest: dict[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=2, sort_keys=True).encode()
+
+
 def _sent(
     store: Store, send: Callable[[Store, Path, str], Digest], prefix: str, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    """Send every file and look that it is there; yields the manifest's entries."""
+    """Send every file; yields the manifest's entries."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
         name = path.relative_to(folder).as_posix()
         digest = digest_file(path)
-        sent, stored = send(store, path, prefix + name), store.head(prefix + name)
-        if sent != digest or stored is None or stored.size_bytes != digest.size_bytes:
-            raise IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
+        if send(store, path, prefix + name) != digest:
+            raise _not_what_was_sent(store, name)
         yield {"name": name, "size": digest.size_bytes, "sha256": digest.sha256}
 
 
@@ -149,13 +170,13 @@ def _upload(store: Store, path: Path, key: str) -> Digest:
 
 def _replace(store: Store, path: Path, key: str) -> Digest:
     """Write over exactly what is there now: what an attempt that lost the run still has under way comes to nothing."""
-    present = store.head(key)
-    try:
-        if present is None:
-            return store.upload(path, key, if_absent=True)
-        return store.upload(path, key, if_match=present.etag)
-    except PreconditionFailed as error:
-        raise TemporaryFailure(f"{store.uri}/{key}: somebody else is writing it; start the job again") from error
+    with suppress(PreconditionFailed):
+        return store.upload(path, key, if_absent=True)  # nearly always: then nobody need be asked beforehand
+    for _ in range(WRITE_TRIES):
+        present = store.head(key)
+        with suppress(PreconditionFailed):  # it came between
+            return store.upload(path, key, **({"if_match": present.etag} if present else {"if_absent": True}))
+    raise written_by_another(store, key)
 
 
 def _published_before(store: Store, version: str, run_id: str) -> Published | None:
@@ -172,13 +193,25 @@ def _published_before(store: Store, version: str, run_id: str) -> Published | No
     return Published(version, existing)
 
 
-def _remove_strangers(store: Store, version: str, names: set[str]) -> None:
-    """Files that an earlier attempt left in this unpublished version and that this one does not have."""
+def _look_over(store: Store, version: str, entries: list[dict[str, Any]]) -> None:
+    """Raise IntegrityError unless every file is there in full; remove what an earlier attempt left beside them.
+
+    One listing tells of them all; of a file that it shows otherwise the object itself is asked.
+    """
     prefix = version_prefix(version)
+    listed = {info.key.removeprefix(prefix): info.size_bytes for info in store.list(prefix)}
+    for entry in entries:
+        if listed.pop(entry["name"], None) != entry["size"]:
+            stored = store.head(prefix + entry["name"])
+            if stored is None or stored.size_bytes != entry["size"]:
+                raise _not_what_was_sent(store, entry["name"])
     if store.head(manifest_key(version)) is None:
-        for info in list(store.list(prefix)):
-            if info.key.removeprefix(prefix) not in names:
-                store.delete(info.key)
+        for name in listed:
+            store.delete(prefix + name)
+
+
+def _not_what_was_sent(store: Store, name: str) -> IntegrityError:
+    return IntegrityError(f"{name}: what {store.uri} holds is not what was sent; nothing was published")
 
 
 def point_latest(store: Store, done: Published) -> None:
@@ -237,11 +270,9 @@ def _reserved(store: Store) -> list[str]:
     return [key.removeprefix(RESERVATIONS_PREFIX).removesuffix(".json") for key in keys if key.endswith(".json")]
 
 
-def _own_reservations(store: Store, run_id: str) -> list[str]:
+def _owned_by(store: Store, reserved: list[str], run_id: str) -> list[str]:
     return [
-        version
-        for version in _reserved(store)
-        if read_document(store, reservation_key(version), OWNER)[0]["run_id"] == run_id
+        version for version in reserved if read_document(store, reservation_key(version), OWNER)[0]["run_id"] == run_id
     ]
 
 

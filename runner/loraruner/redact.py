@@ -33,7 +33,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b((?:signature|credential)=)[^&;,\s\"'<>\\]+", rf"\1{STRUCK}"),
         # What an S3 server tells about a request that it did not believe.
         (
-            r"(<(?:signatureprovided|stringtosign\w*|canonicalrequest\w*|awsaccesskeyid|\w*token\w*)>)[^<]+",
+            r"(<(?:signatureprovided|stringtosign\w*|canonicalrequest\w*|awsaccesskeyid|(?=\w*token)\w+)>)[^<]+",
             rf"\1{STRUCK}",
         ),
         (r"(?<![a-z0-9])(?-i:(?:AKIA|ASIA)[0-9A-Z]{16}|hf_[A-Za-z0-9]{20,})(?![A-Za-z0-9])", STRUCK),
@@ -108,9 +108,9 @@ def _forms(text: str) -> Iterator[str]:
     """The text as it is, and as addresses, JSON, Python, HTML and base64 spell it."""
     yield text
     for escaped in (quote(text, safe=""), quote(text), quote_plus(text)):
-        yield escaped
-        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), escaped)
-        yield quote(escaped, safe="")
+        for cased in (escaped, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), escaped)):
+            yield cased
+            yield quote(cased, safe="")
     for ascii_only in (True, False):
         inside = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         yield inside
@@ -120,7 +120,8 @@ def _forms(text: str) -> Iterator[str]:
     yield repr(text.encode(errors="surrogateescape"))[2:-1]
     yield html.escape(text)
     yield html.escape(text, quote=False)
-    yield text.encode(errors="surrogateescape").hex()
+    yield (digits := text.encode(errors="surrogateescape").hex())
+    yield digits.upper()
     yield from _base64(text.encode(errors="surrogateescape"))
 
 

@@ -93,7 +93,7 @@ def last_attempt(store: Store, identity: Identity) -> int:
     prefix = RunKeys(identity.run_id).all_logs
     names = {info.key.removeprefix(prefix).split("/")[0] for info in store.list(prefix)}
     numbers = (name.removeprefix("attempt-") for name in names)
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
+    return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
 
 
 def refuse_ended(store: Store, identity: Identity) -> None:

@@ -4,10 +4,14 @@ An entry whose seal is missing or broken is made anew by whoever asked, with a w
 deleted: the new entry takes its place once it is whole.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +132,32 @@ def folder_whole(folder: Path) -> bool:
         return True
     name = next(name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name))
     return _damaged(folder / name, "it is not what was written" if name in found else "it is missing")
+
+
+@contextmanager
+def one_maker(folder: Path) -> Iterator[None]:
+    """Hold a lock while a folder is looked at and made: of two runs that begin together, one makes it.
+
+    Else the second would take the first one's folder away while that is sealed or read. Where a file system knows no
+    locks both make it, one after the other takes its place, and both have the same bytes.
+    """
+    lock = folder.parent.with_name("locks") / folder.name
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        with suppress(OSError):
+            _wait_for(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _LOG.info("%s: another run makes it, this one waits", folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _list_of(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ URL_VARIABLES = (
 )
 LEASE_S = 60.0
 MAX_ATTEMPTS = 20
+MOST = 10**6 - 1  # of either
+# What can never match anything is a slip, and a rule that is silently no rule is the worst answer to one.
+PREFIX = re.compile(r"(s3|file|https|hf)://.*|(?![\w+.-]+:).+", re.IGNORECASE)
+HOST = re.compile(r"(\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*")
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         hf_endpoint=(environment.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         hf_token=environment.get("HF_TOKEN") or None,
         secrets=secrets(environment),
-        allowed_prefixes=_listed(environment.get("LORARUNER_ALLOWED_PREFIXES", "")),
-        allowed_hosts=_listed(environment.get("LORARUNER_ALLOWED_HOSTS", "").lower()),
+        allowed_prefixes=_listed(environment, "LORARUNER_ALLOWED_PREFIXES", PREFIX, "s3://BUCKET/KEY, hf://, /folder"),
+        allowed_hosts=tuple(
+            map(str.lower, _listed(environment, "LORARUNER_ALLOWED_HOSTS", HOST, "host, host:port, .suffix"))
+        ),
         require_digests=_switch(environment, "LORARUNER_REQUIRE_DIGESTS"),
-        lease_s=_number(environment, "LORARUNER_LEASE_S", LEASE_S, least=1.0),
-        max_attempts=int(_number(environment, "LORARUNER_MAX_ATTEMPTS", MAX_ATTEMPTS, least=1)),
+        lease_s=_number(environment, "LORARUNER_LEASE_S", LEASE_S),
+        max_attempts=int(_number(environment, "LORARUNER_MAX_ATTEMPTS", MAX_ATTEMPTS, whole=True)),
     )
 
 
@@ -88,14 +95,22 @@ def secrets(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """
     values = [environment.get(name, "") for name in SECRET_VARIABLES]
     for name in URL_VARIABLES:
-        user, _, password = environment.get(name, "").rpartition("@")[0].rpartition("/")[2].partition(":")
+        login = environment.get(name, "").rpartition("@")[0]
+        user, _, password = (login.partition("://")[2] or login).partition(":")
         values += [password, unquote(password), unquote(user) if not password else ""]
     return tuple(dict.fromkeys(value for value in values if len(value) >= MIN_CHARACTERS))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    """Entries between commas or spaces."""
-    return tuple(text.replace(",", " ").split())
+def _listed(environment: Mapping[str, str], name: str, form: re.Pattern[str], examples: str) -> tuple[str, ...]:
+    """Entries between commas or spaces; a list that is set has some."""
+    text = environment.get(name, "")
+    entries = tuple(text.replace(",", " ").split())
+    if text and not entries:
+        raise EnvironmentUnfit(f"{name}: {text!r} is a list without an entry; give some ({examples}) or unset it")
+    for entry in entries:
+        if not form.fullmatch(entry.lower()):
+            raise EnvironmentUnfit(f"{name}: {entry!r} is none of the forms {examples}; correct it")
+    return entries
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:
@@ -105,14 +120,15 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     return value in ("1", "true", "yes")
 
 
-def _number(environment: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+def _number(environment: Mapping[str, str], name: str, default: float, *, whole: bool = False) -> float:
     value = environment.get(name) or str(default)
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not least <= number < 1e6:
-        raise EnvironmentUnfit(f"{name}: {value!r} is no number of at least {least:g}; correct it or unset it")
+    if not 1 <= number <= MOST or (whole and number % 1):
+        kind = "whole number" if whole else "number"
+        raise EnvironmentUnfit(f"{name}: {value!r} is no {kind} from 1 to {MOST}; correct it or unset it")
     return number
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from loraruner import seals
 from loraruner.data.archives import data_root, is_archive, unpack
 from loraruner.errors import DataInvalid, InputMissing, LoraRunerError
-from loraruner.files import Digest, digest_file, require_free
+from loraruner.files import MAX_NAME_BYTES, Digest, digest_file, require_free
 from loraruner.settings import Settings
 from loraruner.spec import Spec
 from loraruner.stores import open_store
@@ -189,7 +189,14 @@ def _folder(each: Input, cache: Path) -> Path:
 
 def _target(each: Input, info: ObjectInfo, cache: Path) -> Path:
     """Where an object lies; a single object keeps its file name, because its ending says what it is."""
-    return _folder(each, cache) / "content" / (info.key or each.uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
+    return _folder(each, cache) / "content" / (info.key or _file_name(each.uri))
+
+
+def _file_name(uri: str) -> str:
+    """The last part of an address as the name of a file: the end of a long one; none that leads out of its folder."""
+    name = uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    kept = name.encode(errors="ignore")[-MAX_NAME_BYTES:].decode(errors="ignore")
+    return "object" if kept in ("", ".", "..") else kept
 
 
 def _missing_bytes(each: Input, cache: Path) -> int:
@@ -241,7 +248,8 @@ def _opened(fetched: Fetched, cache: Path) -> Fetched:
     if not (fetched.path.is_file() and is_archive(fetched.path)):
         return fetched
     folder = cache / "unpacked" / fetched.sha256[:32]
-    if not seals.folder_whole(folder):  # another run may be reading it: what is whole stays as it is
-        unpack(fetched.path, folder)
-        seals.seal_folder(folder)
+    with seals.one_maker(folder):
+        if not seals.folder_whole(folder):  # another run may be reading it: what is whole stays as it is
+            unpack(fetched.path, folder)
+            seals.seal_folder(folder)
     return Fetched(data_root(folder), fetched.sha256)

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.errors import ExitCode, LoraRunerError
+from loraruner.errors import ExitCode, Fenced, InputMissing, IntegrityError, LoraRunerError
 from loraruner.events import Evaluated, Event, StageStarted, StepDone
 from loraruner.redact import Redactor
 from loraruner.stores.base import PreconditionFailed, Store
@@ -108,8 +108,17 @@ class StatusBoard:
         """The ETag of what is there now; looked up where this board has not written it."""
         if not self._etag:
             present = self._store.head(self._key)
+            if present:
+                self._require_not_newer()
             self._etag = present.etag if present else ""
         return {"if_match": self._etag} if self._etag else {"if_absent": True}
+
+    def _require_not_newer(self) -> None:
+        """Raise Fenced at the word of a later attempt: a machine that was suspended may not know of it yet."""
+        with suppress(IntegrityError, InputMissing):
+            told, own = read_document(self._store, self._key, {"attempt": int})[0], self._fields.get("attempt", 0)
+            if told["attempt"] > own:
+                raise Fenced(f"attempt {told['attempt']} owns this run now, not attempt {own}")
 
 
 def _now() -> str:

@@ -102,6 +102,11 @@ class RunKeys:
         return f"{self.prefix}leases/"
 
     @property
+    def publishing(self) -> str:
+        """Which attempt may publish, and what it has decided to."""
+        return f"{self.prefix}publishing.json"
+
+    @property
     def captions(self) -> str:
         """What a captioner made of the pictures without a caption, once all are looked at."""
         return f"{self.prefix}{CAPTIONS}"

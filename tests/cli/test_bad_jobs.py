@@ -94,6 +94,7 @@ def test_hostile_json_from_stdin(
         ("absent.json", "there is no such file; give a job's path, its URI, or - for stdin"),
         ("", "this is a folder; give the JSON file inside it"),
         ("job.json/x", "there is no such file"),
+        ("x" * 300, "cannot be read (File name too long)"),
     ],
 )
 def test_a_job_that_is_no_file(job: Path, user: User, name: str, part: str) -> None:

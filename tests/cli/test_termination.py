@@ -51,6 +51,17 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert note(85, "stopped") == 85
 
 
+def test_the_error_is_the_last_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file cannot be written, which is warned of before it."""
+    monkeypatch.setenv("LORARUNER_TERMINATION_LOG", str(tmp_path / "gone/log"))
+    told = User(capsys).run("train", str(tmp_path / "job.json"))
+    warning, error = told.err.splitlines()
+    assert "gone/log cannot be written (No such file or directory)" in warning
+    assert error.startswith("error 66 INPUT_MISSING: ")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("LORARUNER_LEASE_S", "soon"), ("LORARUNER_MAX_ATTEMPTS", "0"), ("LORARUNER_REQUIRE_DIGESTS", "perhaps")],

@@ -1,5 +1,8 @@
 """What ``loraruner train`` tells a person: the table on a terminal, and the live line."""
 
+import io
+import sys
+
 import pytest
 
 from loraruner.cli.output import emit
@@ -76,3 +79,14 @@ def test_a_later_stage_starts_a_line_of_its_own(
         tell(StageStarted("sample"))
     last = capsys.readouterr().err.rpartition("sample")[2]
     assert "/120" not in last
+
+
+def test_the_live_line_leaves_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never hidden while the line is shown: a process that is killed could not bring it back."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with watched(live=True) as tell:
+        tell(StageStarted("train"))
+        assert screen.getvalue().rfind("\x1b[?25h") > screen.getvalue().rfind("\x1b[?25l") >= 0

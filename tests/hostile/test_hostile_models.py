@@ -219,6 +219,31 @@ def test_templates_that_are_refused(template: str, tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_limits_of_two_threads_do_not_mix() -> None:
+    """A rendering waits for another thread's: none puts back the other's limits when it ends."""
+    import resource
+    import threading
+
+    before, inside, leave = resource.getrlimit(resource.RLIMIT_AS), threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def render(name: str) -> None:
+        with template_limits.template_limited():
+            order.append(f"{name} in")
+            inside.set()
+            leave.wait(0.2)
+            order.append(f"{name} out")
+
+    threads = [threading.Thread(target=render, args=(name,)) for name in ("a", "b")]
+    threads[0].start()
+    inside.wait()
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert order == ["a in", "a out", "b in", "b out"]
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
 @pytest.mark.parametrize("template", ENDLESS.values(), ids=ENDLESS)
 def test_templates_without_an_end(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and memory of a rendering have an end: 65, and this process has its own limits back."""

@@ -84,6 +84,11 @@ def test_no_service_is_told_loudly(audit: Audit, required: str, expected: int) -
     assert f"NOT AUDITED: {url} gave no usable answer on 2 packages: " in text
 
 
+def test_a_slip_does_not_mean_no(audit: Audit) -> None:
+    """What is neither 0 nor 1 fails before anything is asked."""
+    assert audit(AUDIT_REQUIRED="yes") == (1, "make audit: AUDIT_REQUIRED=yes is neither 0 nor 1\n")
+
+
 @pytest.mark.parametrize("status", [403, 500, 503])
 def test_a_refusal_is_no_clean_bill(audit: Audit, osv: Osv, status: int) -> None:
     """An error of the service, or of a proxy before it, counts as not audited."""

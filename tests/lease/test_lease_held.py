@@ -17,6 +17,7 @@ from tests.support.leases import (
     KEYS,
     KINDS,
     LEASE_S,
+    PLAIN,
     Clock,
     at_once,
     lease_json,
@@ -129,6 +130,52 @@ def test_it_tells_that_it_is_lost(store: RecordingStore) -> None:
         with pytest.raises(Fenced, match="attempt 2"):
             lease.check()
     assert lease_json(store)["epoch"] == 2 and not lease_json(store)["released"]
+
+
+def test_a_lease_counts_from_the_write_that_stands(store: RecordingStore, clock: Clock) -> None:
+    """After a lost answer it is written again: what stands there may be of a try long ago, and expires for others."""
+    lease = take_elsewhere(store, ATOMIC)
+    store.write(KEYS.lease, lease._claim.record.renewed().data())
+    clock.now += 60
+    lease.confirm()
+    assert clock.written[KEYS.lease] == clock.now
+    lease.confirm()
+    assert lease_json(store)["renewals"] == 3
+
+
+@KINDS
+def test_what_runs_on_after_the_end(store: RecordingStore, capabilities: Capabilities) -> None:
+    """A thread that was left to itself writes nothing once the run is given back."""
+    with take(store, capabilities) as lease:
+        fenced = FencedStore(store, lease)
+        fenced.write("k", b"1")
+    with pytest.raises(Fenced, match="attempt 1 has ended and writes nothing more"):
+        fenced.write("k", b"2")
+
+
+def test_an_unforeseen_error_does_not_end_the_renewals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a renewal meets, the thread goes on."""
+    store = RecordingStore(tmp_path / "store")
+    lease = acquire(store, KEYS, ATOMIC, operator(lease_s=1.0), pause=at_once)
+    store.faults[f"write {KEYS.lease}"] = RuntimeError("cannot start a thread")
+    with caplog.at_level(logging.WARNING), lease:
+        while "trying again: cannot start a thread" not in caplog.text:
+            time.sleep(0.01)
+        store.faults.clear()
+        while lease_json(store)["renewals"] < 1:
+            time.sleep(0.01)
+
+
+def test_without_conditions_one_that_has_ended_fences_too(store: RecordingStore, clock: Clock) -> None:
+    """An owner that slept while another came, worked and went does not go on under its old epoch."""
+    old = take_elsewhere(store, PLAIN)
+    clock.now += 60
+    with take(store, PLAIN, clock.pause):
+        pass
+    with pytest.raises(Fenced, match="attempt 2"):
+        old.confirm()
 
 
 def test_a_store_that_hangs_does_not_hold_up_the_end(

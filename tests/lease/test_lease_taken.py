@@ -114,12 +114,81 @@ def test_processes_elsewhere_are_not_judged(place: dict[str, Any]) -> None:
     assert gone.is_gone() and not replace(gone, **place).is_gone()
 
 
+def test_a_process_that_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where other users' processes are not shown (hidepid), one that exists is not gone; one that does not, is."""
+    other = replace(record.this_process(), pid=2**22 + 1, started="1")
+    assert other.is_gone()
+
+    def refuse(pid: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not other.is_gone()
+
+
+def test_a_slow_store_is_no_living_holder(store: RecordingStore, clock: Clock) -> None:
+    """However long the answers take, a holder that was never seen to renew is replaced, not called alive."""
+    take_elsewhere(store, ATOMIC)
+    head = store.head
+
+    def slow(key: str) -> Any:
+        clock.now += 0.8 * LEASE_S if key == KEYS.lease else 0
+        return head(key)
+
+    store.head = slow  # type: ignore[method-assign]
+    assert acquire(store, KEYS, ATOMIC, operator(), pause=lambda seconds: None).epoch == 2
+
+
+def test_a_later_release_may_say_more(store: RecordingStore) -> None:
+    """Fields that this release does not know are left alone: a newer one may run beside it."""
+    told = json.loads(new_record(3, 60.0).data())
+    told = {**told, "region": "eu", "released": True, "holder": {**told["holder"], "node": "n1"}}
+    store.write(KEYS.lease, json.dumps(told).encode())
+    assert take(store, ATOMIC, at_once).epoch == 4
+
+
+@KINDS
+@pytest.mark.parametrize("data", [b"[" * 60_000, b" " * 70_000, b"9" * 5000], ids=["deep", "long", "large"])
+def test_a_hostile_lease(store: RecordingStore, capabilities: Capabilities, data: bytes) -> None:
+    """Too deep, too long, too large a number: 74 with the address, as for any damage."""
+    key = KEYS.lease if capabilities.create_exclusive else f"{KEYS.leases}e0001-x.json"
+    store.write(key, data)
+    with pytest.raises(IntegrityError, match=rf"{key}: is no lease"):
+        take(store, capabilities)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lease_s": float("inf")}, {"lease_s": True}, {"epoch": -1}, {"released": "no"}, {"nonce": 1}, {"holder": {}}],
+    ids=str,
+)
+def test_fields_of_another_kind(store: RecordingStore, wrong: dict[str, Any]) -> None:
+    """A lease that would never end, or says something else than it seems to, is damaged."""
+    store.write(KEYS.lease, json.dumps({**json.loads(new_record(1, 60.0).data()), **wrong}).encode())
+    with pytest.raises(IntegrityError, match="is no lease"):
+        take(store, ATOMIC)
+
+
+def test_a_lease_that_is_removed_while_it_is_read(store: RecordingStore) -> None:
+    """Then there is none."""
+    store.write(KEYS.lease, new_record(3, 60.0).data())
+    head = store.head
+
+    def removed(key: str) -> Any:
+        found = head(key)
+        store.delete(key)
+        return found
+
+    store.head = removed  # type: ignore[method-assign]
+    assert take(store, ATOMIC, at_once).epoch == 1
+
+
 def test_attempts_are_bounded(store: RecordingStore) -> None:
     """82 once the allowed attempts were made; a higher limit goes on."""
     for _ in range(2):
         with acquire(store, KEYS, ATOMIC, operator(max_attempts=2), pause=at_once):
             pass
-    with pytest.raises(Exhausted, match=r"used up its 2 attempts; .* raise LORARUNER_MAX_ATTEMPTS, or .* --fresh"):
+    with pytest.raises(Exhausted, match=r"attempts: 2 made, 2 allowed; .* raise LORARUNER_MAX_ATTEMPTS, or .* --fresh"):
         acquire(store, KEYS, ATOMIC, operator(max_attempts=2), pause=at_once)
     assert acquire(store, KEYS, ATOMIC, operator(max_attempts=3), pause=at_once).epoch == 3
 

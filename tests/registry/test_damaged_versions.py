@@ -32,7 +32,7 @@ def test_every_file_in_every_way(folder: Path, operator: Settings, tmp_path: Pat
     for number, name in enumerate(names):
         whole = (folder / name).read_bytes()
         harm(folder / name)
-        with pytest.raises(registry.VersionDamaged, match=r"1 files are not what manifest\.json says") as caught:
+        with pytest.raises(registry.VersionDamaged, match=r"1 file is not what manifest\.json says") as caught:
             registry.verify_version(str(folder), operator)
         kind = "missing" if harm is damage.remove else "different"
         assert caught.value.report[kind] == [name]

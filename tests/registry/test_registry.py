@@ -161,7 +161,13 @@ def test_hostile_manifest(
     assert str(manifest_path(output)) in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"format": '])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "[" * 100_000, '{"format": '),
+        *('{"spec": ' + "[" * 100 + "]" * 100 + "}", '{"name": "\\ud800"}', '{"parameters": 1e999}'),
+    ],
+)
 def test_manifest_that_is_no_object(output: Path, operator: Settings, text: str) -> None:
     """Bytes that are no JSON object are 65."""
     manifest_path(output).write_text(text)

@@ -113,7 +113,9 @@ def test_what_is_not_there(web: Web) -> None:
         list(opened("hf://org/name@v1").list())
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b'{"error": 1}', b'[{"type": "file", "path": "../x", "size": 1}]'])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b'{"error": 1}', b"[" * 100_000, b'[{"type": "file", "path": "../x", "size": 1}]']
+)
 def test_hostile_listings(web: Web, answer: bytes) -> None:
     """A listing that is no listing, or names paths outside, is 65."""
     web.pages[TREE] = Page(answer)
@@ -125,6 +127,26 @@ def test_hostile_listings(web: Web, answer: bytes) -> None:
 def test_bad_addresses(uri: str) -> None:
     """An address without organisation, name or revision is a fault of the job."""
     with pytest.raises(SpecInvalid, match="is no hub address"):
+        opened(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("hf://org/name@..", "hf://org/name@%2e%2e/x", "hf://org/name@..%2F..%2Fother%2Frepository/x"),
+        *(
+            "hf://../..",
+            "hf://org/..@main",
+            "hf://datasets/../name",
+            "hf://org/name@%2Fmain",
+            "hf://org/name@a%5C..%5Cb",
+        ),
+        *("hf://org/name@a%0d%0ab", "hf://org/name@\udcff", "hf://org/name@a%2F%2Fb"),
+    ],
+)
+def test_addresses_that_lead_elsewhere(uri: str) -> None:
+    """Neither repository nor revision can climb to another repository, escaped or not, or hold what nobody sees: 64."""
+    with pytest.raises(SpecInvalid, match="can't be one"):
         opened(uri)
 
 

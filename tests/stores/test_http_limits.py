@@ -59,12 +59,15 @@ def test_a_hub_may_lie_in_this_network_but_not_lead_on(web: Web, monkeypatch: py
         store.read("w")
 
 
-@pytest.mark.parametrize("endpoint", ["mirror", "ftp://mirror", "https://", "https://h:port", "https://[x"])
+@pytest.mark.parametrize(
+    "endpoint", ["mirror", "ftp://mirror", "https://", "https://h:port", "https://[x", "https://ann:secret@h"]
+)
 def test_a_hub_that_is_no_address(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """78 names the variable."""
+    """78 names the variable, and no password that it holds."""
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    with pytest.raises(EnvironmentUnfit, match=r"HF_ENDPOINT: .* set it to https://HOST"):
+    with pytest.raises(EnvironmentUnfit, match=r"HF_ENDPOINT: .* set it to https://HOST") as refused:
         open_store("hf://org/name", settings.load())
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,8 @@ def test_a_hub_that_is_no_address(monkeypatch: pytest.MonkeyPatch, endpoint: str
         "ftp://example.com/x",
         "//127.0.0.1/x",
         "https://[broken/x",
+        "https://b%C3%BCro.example/x",
+        "https://b\u00fcro.example/x",
     ],
 )
 def test_redirects_that_are_not_followed(web: Web, location: str) -> None:
@@ -164,7 +169,14 @@ def test_lengths_that_are_none(length: bytes, tmp_path: Path) -> None:
         HttpReader(remedy="", rules=Egress(("127.0.0.1",))).find(url, "it")
 
 
-@pytest.mark.parametrize("uri", ["https://[x/file", "https://h:port/file", "https://h:99999/file", "https:///file"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("https://[x/file", "https://h:port/file", "https://h:99999/file", "https:///file", "https://h/a b"),
+        *("https://h/a\tb", "https://h\n.example/x", "https://h/\udcff", "https://h/a\u200bb"),
+        *("https://b\u00fcro.example/x", "https://b%C3%BCro.example/x"),
+    ],
+)
 def test_addresses_that_are_none(uri: str) -> None:
     """64 before anything is asked."""
     with pytest.raises(SpecInvalid):

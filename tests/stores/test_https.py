@@ -107,6 +107,12 @@ def test_a_file_that_changes_is_fetched_anew(store: Store, web: Web, tmp_path: P
     assert store.download("", tmp_path / "set.zip") == digest_bytes(new)
 
 
+def test_letters_outside_of_ascii(web: Web) -> None:
+    """Letters in a path are asked for as a browser would; what is escaped already stays as it is."""
+    web.pages["/B%C3%BCro/a%20b%2Fc"] = Page(b"content")
+    assert open_store(f"{web.url}/B\u00fcro/a%20b%2Fc", settings.load()).read("")[0] == b"content"
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [("401", NoPermission), ("403", NoPermission), ("404", InputMissing), ("500", TemporaryFailure)],
@@ -174,3 +180,9 @@ def test_plain_http_is_no_store() -> None:
     """http:// is refused by name."""
     with pytest.raises(SpecInvalid, match="unknown store scheme 'http'"):
         open_store("http://host/file", settings.load())
+
+
+def test_no_address_is_not_this_folder() -> None:
+    """An unset variable in a script must not make the working directory a store."""
+    with pytest.raises(SpecInvalid, match="is no address; name a path"):
+        open_store("", settings.load())

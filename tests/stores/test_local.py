@@ -16,10 +16,10 @@ from loraruner.errors import (
     InputMissing,
     IntegrityError,
     NoPermission,
-    SpecInvalid,
+    TemporaryFailure,
 )
 from loraruner.files import digest_bytes
-from loraruner.stores import open_store
+from loraruner.stores import local_write, open_store
 from loraruner.stores.base import Capabilities, PreconditionFailed, Store
 
 
@@ -53,17 +53,6 @@ def test_a_single_file(tmp_path: Path) -> None:
     assert store.head("") == next(store.list()) and list(store.list("x")) == []
     store.download("", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == store.read("")[0] == b"zip"
-
-
-def test_a_missing_root(tmp_path: Path) -> None:
-    """A root that does not exist lists nothing and has nothing; reading from it is 66."""
-    store = opened(tmp_path / "absent")
-    assert list(store.list()) == [] and store.head("k") is None
-    store.delete("k")
-    for call in (lambda: store.read("k"), lambda: store.download("k", tmp_path / "t")):
-        with pytest.raises(InputMissing, match="absent/k: there is no such file"):
-            call()
-    assert names(tmp_path) == []
 
 
 def test_conditional_writes(tmp_path: Path) -> None:
@@ -132,6 +121,34 @@ def test_no_replacement_is_lost(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(64)))
     assert store.read("count")[0] == b"64" and names(tmp_path) == ["count"]
+
+
+def test_a_slow_copy_holds_up_nobody(tmp_path: Path) -> None:
+    """While one writer copies, another one replaces; then the first one's condition fails, and nothing of it stays."""
+    target = tmp_path / "k"
+    store = opened(tmp_path)
+    etag = store.write("k", b"old")
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(b"slow")
+        store.write("k", b"fast", if_match=etag)
+
+    with pytest.raises(PreconditionFailed):
+        local_write.replace_if_match(target, fill, etag)
+    assert store.read("k")[0] == b"fast" and names(tmp_path) == ["k"]
+
+
+def test_a_lock_of_a_frozen_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for without end: 75 with the lock's name, and nothing is changed."""
+    monkeypatch.setattr(local_write, "LOCK_LIMIT_S", 0.05)
+    store = opened(tmp_path)
+    etag = store.write("k", b"old")
+    with (
+        local_write.locked(tmp_path / "k"),
+        pytest.raises(TemporaryFailure, match=r"\.k\.lock: another process has held this lock"),
+    ):
+        store.write("k", b"new", if_match=etag)
+    assert store.read("k")[0] == b"old" and names(tmp_path) == ["k"]
 
 
 def test_probe(tmp_path: Path) -> None:
@@ -241,13 +258,6 @@ def test_read_limit(tmp_path: Path) -> None:
     opened(tmp_path).write("k", bytes(11))
     with pytest.raises(DataInvalid, match="11 bytes are more than the 10"):
         opened(tmp_path).read("k", limit_bytes=10)
-
-
-@pytest.mark.parametrize("uri", ["file://data/x", "file://"])
-def test_bad_addresses(uri: str) -> None:
-    """A file URI with a host, or without a path, is a fault of the job."""
-    with pytest.raises(SpecInvalid, match="three slashes"):
-        open_store(uri, settings.load())
 
 
 def test_conditional_uploads(tmp_path: Path) -> None:

@@ -233,6 +233,14 @@ def test_a_missing_bucket(open_s3: OpenS3, tmp_path: Path) -> None:
             call()
 
 
+@slow
+def test_a_bucket_is_looked_for_once(open_s3: OpenS3, proxy: Proxy) -> None:
+    """Each absent object costs one request: that the bucket exists is asked with the first one only."""
+    store = open_s3(via=proxy.endpoint)
+    assert [store.head(key) for key in "abc"] == [None] * 3
+    assert [seen.path.count("/") for seen in proxy.seen] == [4, 1, 4, 4]
+
+
 def test_a_store_that_is_not_there(seaweedfs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nobody listens at the endpoint: 75 after retries."""
     endpoint = f"http://127.0.0.1:{seaweedfs.free_ports(1)[0]}"

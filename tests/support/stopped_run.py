@@ -10,6 +10,7 @@ MOMENT is one of
   SIGTERM there;
 - ``upload END``: SIGTERM when the first file whose key has that end is about to be sent; ``twice-upload END``: two;
 - ``call N MODULE:NAME``: SIGTERM when that function is about to be called for the N-th time; ``twice-call``: two;
+  ``freeze-call``: SIGSTOP;
 - ``caption N``: SIGTERM when the captioner is about to see its N-th batch; ``mute N``: SIGKILL there;
 - ``files BYTES``: no file may grow beyond BYTES, so that writing fails in the operating system;
 - ``never``.
@@ -19,6 +20,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,9 @@ def send(number: int = signal.SIGTERM) -> None:
 
 def send_as(kind: str) -> None:
     """SIGTERM; for ``twice-...`` a second one once the first has been taken note of, whatever thread this is."""
+    if kind.startswith("freeze"):
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # sent to the process, it may come a little later
+        return
     try:
         send()
     finally:  # in the main thread the first one raises
@@ -151,7 +156,7 @@ def arrange(kind: str, value: str) -> None:
         intercept(kind, value)
     elif kind in ("upload", "twice-upload"):
         intercept_upload(kind, value)
-    elif kind in ("call", "twice-call"):
+    elif kind in ("call", "twice-call", "freeze-call"):
         intercept_call(kind, value)
     elif kind in ("caption", "mute"):
         interrupt(kind, int(value))

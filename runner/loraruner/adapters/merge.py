@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import GenerationConfig
@@ -27,6 +26,7 @@ from loraruner.adapters.inject import lora_layers
 from loraruner.adapters.peft_folder import WEIGHTS_NAME, applied_deltas, read_peft_deltas
 from loraruner.errors import DataInvalid, IntegrityError
 from loraruner.files import replacing, require_free
+from loraruner.pretrained.loading import with_adapter
 
 EFFECT_SHARE = 1e-4
 # Shares of the largest output: what the order of summation changes (1.5e-5 seen in whisper-base), and rounded weights.
@@ -81,7 +81,7 @@ def merge_adapter(whole: Whole, adapter: Path, folder: Path, dtype: str = "auto"
     needed_bytes = sum(each.numel() for each in model.parameters()) * getattr(torch, dtype).itemsize
     require_free(folder.parent, needed_bytes, f"the merged model in {dtype}")
     base = whole.logits(model)
-    adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).eval()
+    adapted = with_adapter(model, adapter)
     wanted = whole.logits(adapted)
     _merge_layers(adapted.get_base_model(), read_peft_deltas(adapter))
     model = adapted.unload()

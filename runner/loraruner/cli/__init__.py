@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. Every error ends here."""
+    """Run one command and return its exit code. Every error ends here, and is the last line on stderr."""
     try:
         result = commands.main(arguments, prog_name="loraruner", standalone_mode=False)
     except click.Abort:
@@ -83,19 +83,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
+        code = termination.note(error.exit_code, error.format_message())
         say(_redacted(said.getvalue().rstrip()))
-        return termination.note(error.exit_code, error.format_message())
+        return code
     except LoraRunerError as error:
-        tell(error)
-        return termination.note(error.code, str(error))
+        return _end(error)
     except Exception as error:  # the last line of defence: whatever is left is our own fault, and exits with 70
         if unfit := machine_fault(error):
-            tell(unfit)
-            return termination.note(unfit.code, str(unfit))
+            return _end(unfit)
+        code = termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
         say(_redacted(traceback.format_exc().rstrip()))
         say("error 70 INTERNAL: this is a fault of loraruner; please report the lines above")
-        return termination.note(ExitCode.INTERNAL, f"{type(error).__name__}: {error}")
+        return code
     return termination.note(result if isinstance(result, int) else ExitCode.OK, "done")
+
+
+def _end(error: LoraRunerError) -> int:
+    code = termination.note(error.code, str(error))  # before the last line: it may have to warn
+    tell(error)
+    return code
 
 
 def tell(error: LoraRunerError) -> None:

@@ -41,6 +41,8 @@ def read_job(job: str) -> bytes:
         raise InputMissing(f"{job}: this is a folder; give the JSON file inside it") from None
     except PermissionError:
         raise NoPermission(f"{job}: this file may not be read; change its permissions") from None
+    except OSError as error:  # a name that is too long, links in a circle, a disk that fails
+        raise InputMissing(f"{job:.200}: cannot be read ({error.strerror}); give a job's path or its URI") from None
 
 
 def _read_uri(uri: str) -> bytes:

@@ -36,6 +36,7 @@ def watched(live: bool) -> Iterator[Emit]:
             progress.update(line, total=event.total_steps, completed=event.step, facts=_figures(event) + measured)
 
     with progress:
+        progress.console.show_cursor(True)  # rich hides it, and nothing would bring it back after a second Ctrl-C
         yield emit
 
 

@@ -21,7 +21,7 @@ def selftest() -> None:
     """Proofs to run on your own machine."""
 
 
-@selftest.command()
+@selftest.command(short_help="Prove that JOB resumes bit for bit.")
 @job_arguments
 @click.option("--steps", type=click.IntRange(5, 10_000), default=12, show_default=True, help="Steps to train.")
 @click.option("--seed", type=int, help="Choose the steps of the interruptions again; by default they are random.")
@@ -47,7 +47,7 @@ def resume(
     emit({**result, "seed": seed}, format=format)
 
 
-@selftest.command()
+@selftest.command(short_help="Try the store at URI, with planted faults.")
 @click.argument("uri")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Whether faults are planted (s3:// alone).")
 @click.option(

@@ -22,5 +22,6 @@ def note(code: int, reason: str) -> int:
         try:
             path.write_text(line + "\n", encoding="utf-8", errors="replace")
         except OSError as error:  # how the run ended counts more than who reads it
-            _LOG.warning("LORARUNER_TERMINATION_LOG: not written (%s); name a file that can be", error)
+            reason = error.strerror or str(error)
+            _LOG.warning("LORARUNER_TERMINATION_LOG: %s cannot be written (%s); name a file that can", path, reason)
     return int(code)

@@ -3,8 +3,8 @@
 import logging
 from dataclasses import replace
 
-from loraruner.errors import Fenced
-from loraruner.lease.record import Record, new_record, now_s, parse
+from loraruner.errors import DataInvalid, Fenced, InputMissing
+from loraruner.lease.record import LIMIT_BYTES, Record, new_record, now_s, parse, unreadable
 from loraruner.lease.waiting import Waiter
 from loraruner.stores.base import PreconditionFailed, Store
 
@@ -51,18 +51,17 @@ class ConditionalClaim:
         try:
             self._etag = self._store.write(self._key, record.data(), if_match=self._etag)
         except PreconditionFailed:
-            self._etag = self._after_lost_answer(record)
+            record, self._etag = self._after_lost_answer(record)
         self.record, self.written_at_s = record, begun_s
 
-    def _after_lost_answer(self, record: Record) -> str:
+    def _after_lost_answer(self, record: Record) -> tuple[Record, str]:
         """What stands there now is ours when only the answer to a write was lost; else the run is another's."""
         found = _read(self._store, self._key)
         if found is None or found[0].nonce != record.nonce:
             raise taken(record, found[0] if found else None)
-        if found[0].renewals == record.renewals:
-            return found[1]
-        try:
-            return self._store.write(self._key, record.data(), if_match=found[1])
+        try:  # written again, so that the lease counts from now: what is there may be of a try long ago
+            record = record.renewed()
+            return record, self._store.write(self._key, record.data(), if_match=found[1])
         except PreconditionFailed:
             raise taken(record, None) from None
 
@@ -74,7 +73,13 @@ def taken(record: Record, by: Record | None) -> Fenced:
 
 
 def _read(store: Store, key: str) -> tuple[Record, str] | None:
+    address = f"{store.uri}/{key}"
     if store.head(key) is None:
         return None
-    data, etag = store.read(key)
-    return parse(data, f"{store.uri}/{key}"), etag
+    try:
+        data, etag = store.read(key, limit_bytes=LIMIT_BYTES)
+    except InputMissing:  # removed just now
+        return None
+    except DataInvalid as error:
+        raise unreadable(address, "too long") from error
+    return parse(data, address), etag

@@ -74,9 +74,11 @@ class Lease:
                 _LOG.warning("the lease was not released, it expires by itself: %s", error)
 
     def check(self) -> None:
-        """Raise Fenced when the lease is known to be lost; asks nobody."""
+        """Raise Fenced when the lease is known to be lost, or was given back; asks nobody."""
         if self._lost:
             raise Fenced(str(self._lost))
+        if self._closed.is_set():  # what runs on in a thread that was left to itself
+            raise Fenced(f"attempt {self.epoch} has ended and writes nothing more to the store")
 
     def require(self) -> None:
         """Return only while the lease is held; one that ran out (the store was away) is renewed first.
@@ -110,6 +112,6 @@ class Lease:
                 self._renew()
             except Fenced:
                 return
-            except (LoraRunerError, OSError) as error:
+            except Exception as error:  # whatever it is: without this thread the run would be given up
                 _LOG.warning("the lease was not renewed, trying again: %s", error)
                 pause_s = self._claim.record.lease_s / TRIES_A_LEASE

@@ -7,9 +7,9 @@ checkpoints never meet, because their names hold the owner's nonce.
 import logging
 from dataclasses import replace
 
-from loraruner.errors import InputMissing
+from loraruner.errors import DataInvalid, InputMissing
 from loraruner.lease.conditional import taken
-from loraruner.lease.record import Record, new_record, now_s, parse
+from loraruner.lease.record import LIMIT_BYTES, Record, new_record, now_s, parse, unreadable
 from loraruner.lease.waiting import Waiter
 from loraruner.stores.base import Store
 
@@ -58,8 +58,8 @@ class ListedClaim:
         self.record, self.written_at_s = record, begun_s
 
     def _require_newest(self) -> None:
-        others = [record for record, _, _ in _read_all(self._store, self._prefix) if not record.released]
-        newest = max(others, key=_rank, default=self.record)
+        others = [record for record, _, _ in _read_all(self._store, self._prefix)]
+        newest = max(others, key=_rank, default=self.record)  # one that has ended too: the run has gone on without us
         if _rank(newest) > _rank(self.record):
             raise taken(self.record, newest)
 
@@ -73,8 +73,10 @@ def _read_all(store: Store, prefix: str) -> list[tuple[Record, str, str]]:
     found = []
     for info in list(store.list(prefix)):
         try:
-            data, etag = store.read(info.key)
+            data, etag = store.read(info.key, limit_bytes=LIMIT_BYTES)
         except InputMissing:
             continue
+        except DataInvalid as error:
+            raise unreadable(f"{store.uri}/{info.key}", "too long") from error
         found.append((parse(data, f"{store.uri}/{info.key}"), info.key, etag))
     return found

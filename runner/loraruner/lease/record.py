@@ -5,15 +5,20 @@ import os
 import secrets
 import socket
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loraruner.errors import IntegrityError
 
 # Counts on while the machine is suspended, where the system has such a clock.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+LIMIT_BYTES = 64 << 10
+MOST_S = 1e6  # as in ``settings``
+Kind = TypeVar("Kind", "Holder", "Record")
 
 
 def now_s() -> float:
@@ -39,7 +44,7 @@ class Holder:
         here = this_process()
         known = here.boot and here.namespace and self.started
         same_place = (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
-        return bool(known and same_place) and _started(self.pid) != self.started
+        return bool(known and same_place) and not _is_hidden(self.pid) and _started(self.pid) != self.started
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,15 @@ class Record:
         return f"attempt {self.attempt} (host {self.holder.host}, process {self.holder.pid})"
 
 
+TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("attempt", "epoch", "pid", "renewals"), (int,)),
+    **dict.fromkeys(("host", "boot", "namespace", "started", "nonce"), (str,)),
+    "lease_s": (int, float),
+    "holder": (Holder,),
+    "released": (bool,),
+}
+
+
 def new_record(epoch: int, lease_s: float) -> Record:
     """The record of this process as the owner."""
     return Record(attempt=epoch, epoch=epoch, lease_s=lease_s, holder=this_process())
@@ -75,17 +89,26 @@ def new_record(epoch: int, lease_s: float) -> Record:
 def parse(data: bytes, address: str) -> Record:
     """The record in ``data``; raises IntegrityError (74) naming ``address`` for anything else."""
     try:
-        fields: dict[str, Any] = json.loads(data)
-        record = Record(**{**fields, "holder": Holder(**fields["holder"])})
-        sound = isinstance(record.epoch, int) and isinstance(record.lease_s, int | float) and record.lease_s > 0
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(address, str(error)) from error
-    if not sound:
-        raise _unreadable(address, f"epoch {record.epoch!r}, lease_s {record.lease_s!r}")
+        found: dict[str, Any] = json.loads(data)
+        record = _known(Record, {**found, "holder": _known(Holder, found["holder"])})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise unreadable(address, str(error) or type(error).__name__) from error
+    if not (record.epoch >= 0 and 0 < record.lease_s <= MOST_S):
+        raise unreadable(address, f"epoch {record.epoch!r}, lease_s {record.lease_s!r}")
     return record
 
 
-def _unreadable(address: str, why: str) -> IntegrityError:
+def _known(kind: type[Kind], found: dict[str, Any]) -> Kind:
+    """Of what ``found`` says what ``kind`` knows: a later release may say more. Raises TypeError for other types."""
+    told = {each.name: found[each.name] for each in fields(kind) if each.name in found}
+    for name, value in told.items():
+        if type(value) not in TYPES[name]:
+            raise TypeError(f"{name} is {value!r:.40}")
+    return kind(**told)
+
+
+def unreadable(address: str, why: str) -> IntegrityError:
+    """What anybody is told who finds something else in a lease's place."""
     return IntegrityError(
         f"{address}: is no lease ({why}); when no attempt of this run is alive, remove it and start the job again"
     )
@@ -112,6 +135,19 @@ def _started(pid: int) -> str:
     """Field 22 of ``/proc/PID/stat`` (proc(5)); empty when there is no such process."""
     after_name = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return after_name[19] if len(after_name) > 19 and after_name[0] not in "ZX" else ""  # a zombie writes nothing
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is such a process, but of another user on a machine that hides those (proc(5), ``hidepid``)."""
+    if Path(f"/proc/{pid}").exists():
+        return False
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def _read(path: Path) -> str:

@@ -30,6 +30,7 @@ class Waiter:
         self._max_attempts, self._last_attempt = max_attempts, last_attempt
         self._since = time.monotonic()
         self._told: int | None = None
+        self._seen_alive = False
         self._first_seen: dict[str, tuple[str, float]] = {}
 
     def next_epoch(self, last_epoch: int) -> int:
@@ -37,8 +38,8 @@ class Waiter:
         made = max(last_epoch, self._last_attempt)
         if made >= self._max_attempts:
             raise Exhausted(
-                f"run {self._run_id} has used up its {self._max_attempts} attempts; look into its logs for what ends "
-                "it, then raise LORARUNER_MAX_ATTEMPTS, or start anew with --fresh"
+                f"run {self._run_id} has used up its attempts: {made} made, {self._max_attempts} allowed; look into "
+                "its logs for what ends it, then raise LORARUNER_MAX_ATTEMPTS, or start anew with --fresh"
             )
         return made + 1
 
@@ -52,7 +53,7 @@ class Waiter:
         now = time.monotonic()
         seen_etag, seen_at = self._first_seen.setdefault(key, (etag, now))
         if seen_etag != etag:
-            self._first_seen[key] = (etag, now)
+            self._first_seen[key], self._seen_alive = (etag, now), True
             return False
         try:
             age_s = self._store.age_s(key)
@@ -64,8 +65,9 @@ class Waiter:
         """Sleep a little; raises Fenced (76) when the holder has proved to be alive for one lease time."""
         if self._told != record.epoch:
             self._told = record.epoch
-            _LOG.info("%s holds run %s: waiting whether it renews within %g s", record, self._run_id, record.lease_s)
-        if time.monotonic() - self._since > record.lease_s + 2 * RESOLUTION_S:
+            limit_s = record.lease_s
+            _LOG.info("%s holds run %s: waiting up to %g s, to see whether it is alive", record, self._run_id, limit_s)
+        if self._seen_alive and time.monotonic() - self._since > record.lease_s + 2 * RESOLUTION_S:
             raise Fenced(
                 f"run {self._run_id} belongs to {record}, which is alive; this attempt wrote nothing: wait until that "
                 "one has ended, or stop it"

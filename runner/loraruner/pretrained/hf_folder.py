@@ -21,6 +21,7 @@ MOST = {
     **dict.fromkeys(("num_hidden_layers", "num_layers", "n_layer", "n_layers"), 1000),
     **dict.fromkeys(("encoder_layers", "decoder_layers", "depth"), 1000),
 }
+MAX_ALPHA = 10**6  # of an adapter
 FREE_TEXT_KEYS = frozenset({"_name_or_path", "_model_name_or_path", "name_or_path"})  # never read when loading
 CONFIG = "config.json"
 
@@ -110,6 +111,19 @@ def check_tokenizer(folder: Path) -> None:
             f"{folder}: has no tokenizer (tokenizer.json, or vocab.json with merges.txt); "
             "save one beside the weights with AutoTokenizer.from_pretrained(...).save_pretrained(...)"
         )
+
+
+def check_adapter(folder: Path) -> None:
+    """Raise DataInvalid unless a PEFT folder holds sound safetensors (PEFT would take a pickle) and a scale."""
+    weights, config = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    if not (weights.is_file() and config.is_file()):
+        raise DataInvalid(f"{folder}: needs {weights.name} and {config.name}; fetch the version again or train it anew")
+    check_safetensors(weights)
+    settings = read_json(config)
+    rank, alpha = settings.get("r"), settings.get("lora_alpha")
+    sound = type(rank) is int and rank > 0 and isinstance(alpha, int | float) and -MAX_ALPHA < alpha < MAX_ALPHA
+    if not sound:
+        raise DataInvalid(f"{config}: $.r is {rank!r:.40} and $.lora_alpha {alpha!r:.40}, no scale; train it anew")
 
 
 def check_weights(folder: Path, needed: str) -> None:

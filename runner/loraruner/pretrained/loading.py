@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from loraruner.errors import DataInvalid, LoraRunerError
+from loraruner.pretrained.hf_folder import check_adapter
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -23,6 +24,15 @@ def load_whole(model_class: Any, folder: Path, **options: Any) -> PreTrainedMode
         raise ValueError(f"{len(missing)} weights are missing, first {missing[0]}")
     loaded: PreTrainedModel = model
     return loaded
+
+
+def with_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with the adapter of a PEFT folder that nobody vouches for; DataInvalid where that is not sound."""
+    from peft import PeftModel
+
+    check_adapter(folder)
+    with readable(folder, "use a version that this loraruner has published"):
+        return PeftModel.from_pretrained(model, str(folder), local_files_only=True).eval()
 
 
 def without_dropout(config: Any) -> Any:

@@ -24,9 +24,10 @@ class VersionDamaged(IntegrityError):
         counts = {kind: len(report[kind]) for kind in FAULTS}
         kind = next(kind for kind, count in counts.items() if count)
         told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        number = sum(counts.values())
         super().__init__(
-            f"{report['uri']}: {sum(counts.values())} files are not what {MANIFEST} says ({told}), first "
-            f"{report[kind][0]} ({kind}); do not use this version: restore it from a copy or train it again"
+            f"{report['uri']}: {number} file{'s are' if number > 1 else ' is'} not what {MANIFEST} says ({told}), "
+            f"first {report[kind][0]} ({kind}); do not use this version: restore it from a copy or train it again"
         )
 
 

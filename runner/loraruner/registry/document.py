@@ -1,7 +1,7 @@
 """From the bytes of a manifest to a document that can be trusted, or DataInvalid."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NoReturn
@@ -14,12 +14,14 @@ from loraruner.workspace import DIGEST_FIELD, MANIFEST
 
 FORMAT = 1
 SHOWN_CHARACTERS = 200
+MAX_LEVELS = 64  # of lists and objects in each other: what is written or struck later goes down level by level
 
 
 def parse(data: bytes, source: str) -> dict[str, Any]:
     """The JSON object in ``data``; raises DataInvalid (65) naming ``source`` for anything else."""
     try:
         document = json.loads(data, parse_constant=_refuse_constant)
+        _require_plain(document)
     except (ValueError, RecursionError) as error:
         raise DataInvalid(f"{source}: is no JSON ({error}); restore it from a copy") from error
     if not isinstance(document, dict):
@@ -60,6 +62,20 @@ def _validator() -> Any:
 
     text = (files(RESOURCES) / "manifest.schema.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))
+
+
+def _require_plain(document: Any) -> None:
+    """Raise ValueError for what could not be written again: endless numbers, half surrogate pairs, too many levels."""
+    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    level = [document]
+    for _ in range(MAX_LEVELS):
+        level = [item for each in level for item in _items(each) if isinstance(item, dict | list)]
+    if level:
+        raise ValueError(f"more than {MAX_LEVELS} levels")
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -26,6 +26,8 @@ def open_store(uri: str, settings: Settings) -> Store:
 
     Every address goes through this door: NoPermission (77) for one that the operator doesn't allow.
     """
+    if not uri:
+        raise SpecInvalid("'': is no address; name a path or an address such as s3://BUCKET/PREFIX")
     try:
         scheme = scheme_of(uri)
     except ValueError as error:

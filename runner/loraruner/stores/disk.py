@@ -39,6 +39,8 @@ def reading(path: Path) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputMissing(f"{path}: there is no such file; check the address") from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputMissing(f"{str(path)[:200]}...: too long to be the name of a file; check the address") from error
         if error.errno in REFUSED:
             raise NoPermission(f"{path}: cannot be read ({error.strerror}); grant this user read access") from error
         raise TemporaryFailure(f"{path}: reading failed ({error}); check the disk and start the job again") from error

@@ -42,10 +42,15 @@ def open_store(uri: str, settings: Settings) -> "HfStore":
     if match is None:
         raise SpecInvalid(f"{uri}: is no hub address; write hf://ORG/NAME@REVISION or hf://datasets/ORG/NAME@REVISION")
     kind, repository, revision, path = match.groups()
+    revision = unquote(revision or "main")
+    # Escaped or not, a server may follow ".." to another repository.
+    parts = f"{repository}/{revision}".split("/")
+    if not revision.isprintable() or "\\" in revision or any(part in ("", ".", "..") for part in parts):
+        raise SpecInvalid(f"{uri}: names a repository or a revision that can't be one; write hf://ORG/NAME@REVISION")
     return HfStore(
         uri,
         f"{'datasets' if kind else 'models'}/{repository}",
-        revision=unquote(revision or "main"),
+        revision=revision,
         root=check_key((path or "").strip("/"), uri),
         settings=settings,
     )
@@ -147,9 +152,10 @@ def _server(endpoint: str) -> str:
         port = parts.port or (80 if parts.scheme == "http" else 443)
     except ValueError:
         parts, port = urlsplit(""), 0
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise EnvironmentUnfit(
-            f"HF_ENDPOINT: {endpoint.rpartition('@')[2]!r} is no address of a hub; set it to https://HOST"
+            f"HF_ENDPOINT: {endpoint.rpartition('@')[2]!r} is no address of a hub; set it to https://HOST, "
+            "without a login"
         )
     return f"[{parts.hostname}]:{port}"
 
@@ -158,7 +164,7 @@ def _parse(data: bytes, uri: str) -> dict[str, _File]:
     try:
         entries = json.loads(data)
         return {check_key(str(entry["path"]), uri): _file(entry) for entry in entries if entry["type"] == "file"}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataInvalid(f"{uri}: the server's list of files is malformed ({error!r}); check HF_ENDPOINT") from error
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from string import punctuation
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from loraruner.egress import Egress
 from loraruner.errors import (
@@ -194,6 +194,8 @@ def _redirected(old: Question, location: str, address: str) -> Question:
     try:
         url = urljoin(old.full_url, quote(location, encoding="iso-8859-1", safe=punctuation))
         was, new = urlsplit(old.full_url), urlsplit(url)
+        if not unquote(new.netloc).isascii():
+            raise ValueError("a host is ASCII")
     except ValueError as error:
         raise NoPermission(f"{address}: is redirected to what is no address; name the file's last address") from error
     same_server = (was.scheme, was.netloc) == (new.scheme, new.netloc)

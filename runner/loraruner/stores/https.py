@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from string import punctuation
+from urllib.parse import quote, unquote, urlsplit
 
 from loraruner.egress import Egress
 from loraruner.errors import InputMissing, SpecInvalid
@@ -17,6 +18,10 @@ REMEDY = "the address must be readable without a login"
 
 def open_store(uri: str, settings: Settings) -> "HttpsStore":
     """The store of one ``https://`` address."""
+    if " " in uri or not uri.isprintable():
+        raise SpecInvalid(
+            f"{shown(uri)}: holds a space or what can't be seen; write a space as %20, and leave out the rest"
+        )
     parts = urlsplit(uri)
     try:
         named = bool(parts.hostname) and parts.port != 0
@@ -26,6 +31,8 @@ def open_store(uri: str, settings: Settings) -> "HttpsStore":
         raise SpecInvalid(f"{shown(uri)}: has no host name; write https://HOST/FILE")
     if parts.username or parts.password:
         raise SpecInvalid(f"{shown(uri)}: a login does not belong into an address; use an address without one")
+    if not unquote(parts.netloc).isascii():
+        raise SpecInvalid(f"{shown(uri)}: has letters in the host that DNS does not know; write the host as xn--...")
     return HttpsStore(uri, Egress(settings.allowed_hosts))
 
 
@@ -34,6 +41,7 @@ class HttpsStore:
 
     def __init__(self, uri: str, rules: Egress) -> None:
         self.uri = uri
+        self._url = quote(uri, safe=punctuation)  # what is escaped already stays
         self._reader = HttpReader(remedy=REMEDY, rules=rules)
 
     def probe(self) -> Capabilities:
@@ -50,7 +58,7 @@ class HttpsStore:
         if key:
             return None
         try:
-            remote = self._reader.find(self.uri, shown(self.uri))
+            remote = self._reader.find(self._url, shown(self.uri))
         except InputMissing:
             return None
         return ObjectInfo("", remote.size_bytes or 0, remote.etag or f"size-{remote.size_bytes}")
@@ -58,13 +66,13 @@ class HttpsStore:
     def read(self, key: str, *, limit_bytes: int = 16 << 20) -> tuple[bytes, str]:
         """See ``Store.read``."""
         self._require_root(key)
-        data, headers = self._reader.read(self.uri, shown(self.uri), limit_bytes=limit_bytes)
+        data, headers = self._reader.read(self._url, shown(self.uri), limit_bytes=limit_bytes)
         return data, str(headers.get("ETag") or headers.get("Last-Modified") or f"size-{len(data)}")
 
     def download(self, key: str, path: Path, *, sha256: str | None = None) -> Digest:
         """See ``Store.download``; a broken download is continued by the next call with the same ``path``."""
         self._require_root(key)
-        return self._reader.download(self.uri, shown(self.uri), path, sha256=sha256)
+        return self._reader.download(self._url, shown(self.uri), path, sha256=sha256)
 
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         """Refused: this store can only be read."""

@@ -33,11 +33,18 @@ FOLDER_IN_USE = (errno.ENOTEMPTY, errno.EEXIST)
 def open_store(uri: str, settings: Settings) -> "LocalStore":
     """The store at a plain path or a ``file://`` URI. Touches nothing yet."""
     if "://" not in uri:
-        return LocalStore(uri, Path(uri))
+        return LocalStore(uri, Path(_without_nul(uri)))
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise SpecInvalid(f"{uri}: a file URI has three slashes and an absolute path; write file:///folder/file")
-    return LocalStore(uri, Path(unquote(parts.path)))
+    return LocalStore(uri, Path(_without_nul(unquote(parts.path))))
+
+
+def _without_nul(path: str) -> str:
+    """``path``; SpecInvalid (64) for one that no file can have, which the system's calls refuse to look at."""
+    if "\0" in path:
+        raise SpecInvalid(f"{path!r}: holds the character NUL, which no path can; correct the address")
+    return path
 
 
 class LocalStore:
@@ -160,10 +167,7 @@ class LocalStore:
             return local_write.create(path, fill)
         if if_match is None:
             return local_write.replace(path, fill)
-        with local_write.locked(path):
-            if _etag_at(path) != if_match:
-                raise PreconditionFailed(f"{path}: is not the version {if_match} any more")
-            return local_write.replace(path, fill)
+        return local_write.replace_if_match(path, fill, if_match)
 
     def age_s(self, key: str) -> float | None:
         """See ``Store.age_s``; the clock is that of the file system, which may be a server's."""
@@ -205,13 +209,6 @@ class LocalStore:
 
 def _not_regular(path: Path) -> DataInvalid:
     return DataInvalid(f"{path}: is a link or a device, which a store never follows; copy the file itself (cp -L)")
-
-
-def _etag_at(path: Path) -> str | None:
-    try:
-        return etag_of(path.stat())
-    except FileNotFoundError:
-        return None
 
 
 @contextmanager

@@ -4,15 +4,18 @@ import errno
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from loraruner import files
+from loraruner.errors import TemporaryFailure
 from loraruner.files import Digest
 from loraruner.stores.base import PreconditionFailed
 
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+LOCK_LIMIT_S, LOCK_POLL_S = 60.0, 0.005
 Fill = Callable[[Path], object]  # writes the content to the path it is given
 
 
@@ -59,6 +62,37 @@ def replace(path: Path, fill: Fill) -> str:
         fill(temporary)
         _later_than(path, temporary)
         return etag_of(temporary.stat())
+
+
+def replace_if_match(path: Path, fill: Fill, etag: str) -> str:
+    """``replace``, unless ``path`` is not what ``etag`` names any more: then PreconditionFailed, and nothing is done.
+
+    The lock is held for the last moment alone: a process that is frozen while it copies gigabytes holds up nobody.
+    """
+    _require(path, etag)
+    temporary = files.temporary_beside(path)
+    try:
+        with files.naming(path):
+            fill(temporary)
+            files.fsync_path(temporary)
+        with locked(path):
+            _require(path, etag)
+            _later_than(path, temporary)
+            written = etag_of(temporary.stat())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    files.fsync_path(path.parent)
+    return written
+
+
+def _require(path: Path, etag: str) -> None:
+    try:
+        found = etag_of(path.stat())
+    except FileNotFoundError:
+        found = None
+    if found != etag:
+        raise PreconditionFailed(f"{path}: is not the version {etag} any more")
 
 
 @contextmanager
@@ -114,7 +148,7 @@ def _lock(lock: Path) -> int:
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock_patiently(descriptor, lock)
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return descriptor
         except FileNotFoundError:
@@ -123,6 +157,21 @@ def _lock(lock: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _lock_patiently(descriptor: int, lock: Path) -> None:
+    """Wait, but not for a process that is frozen in the moment for which it holds the lock; nothing may pass it."""
+    end = time.monotonic() + LOCK_LIMIT_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise TemporaryFailure(
+                    f"{lock}: another process has held this lock for {LOCK_LIMIT_S:.0f} s; is it frozen? end it, and "
+                    "start the job again"
+                ) from None
+        time.sleep(LOCK_POLL_S)
 
 
 def age_s(path: Path) -> float:

@@ -171,7 +171,7 @@ def _load(path: Path) -> tuple[Header, dict[int, str]] | None:
         for line in lines[1:]:
             note = json.loads(line)
             done[int(note["part"])] = str(note["sha256"])
-    except (FileNotFoundError, IndexError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, IndexError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return header, done
 

@@ -57,6 +57,7 @@ class S3Store:
         self._bucket = bucket
         self._root = check_key(root.rstrip("/"), uri)
         self._may_be_object = bool(self._root) and not root.endswith("/")
+        self._bucket_seen = False
 
     @cached_property
     def _client(self) -> Any:
@@ -121,7 +122,9 @@ class S3Store:
         return found
 
     def _require_bucket(self) -> None:
-        """A HEAD's 404 has no body to tell a missing bucket from a missing key."""
+        """A HEAD's 404 has no body to tell a missing bucket from a missing key; one look tells it for good."""
+        if self._bucket_seen:
+            return
         try:
             found = ask(self._client.head_bucket, self.uri, {"Bucket": self._bucket}, settle=none_when_missing)
         except (NoPermission, TemporaryFailure, EnvironmentUnfit) as error:
@@ -129,6 +132,7 @@ class S3Store:
             return
         if found is None:
             raise no_bucket(self.uri)
+        self._bucket_seen = True
 
     def read(self, key: str, *, limit_bytes: int = 16 << 20) -> tuple[bytes, str]:
         """See ``Store.read``; the content is compared with the digest that our writes leave in the metadata.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from safetensors import safe_open
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList
@@ -21,6 +20,7 @@ from loraruner.families.causal_lm.cache import CHAT, VERBATIM
 from loraruner.families.causal_lm.encode import render_chat, start_mark
 from loraruner.families.causal_lm.open_base import load_model, load_tokenizer
 from loraruner.files import write_bytes
+from loraruner.pretrained.loading import with_adapter
 from loraruner.spec import Spec, TextOptions
 
 FILE_NAME = "completions.json"
@@ -51,9 +51,9 @@ def generate(spec: Spec, base: Base, adapter: Path | None, request: Request, fol
     model: Any = load_model(base, device=device, dtype="float32")
     tokenizer = load_tokenizer(base)
     model.generation_config = _greedily(model, tokenizer, options.max_new_tokens)
-    texts = [_prompt_text(tokenizer, prompt, _prompt_form(tokenizer, adapter)) for prompt in request.prompts]
     if adapter is not None:
-        model = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).eval()
+        model = with_adapter(model, adapter)
+    texts = [_prompt_text(tokenizer, prompt, _prompt_form(tokenizer, adapter)) for prompt in request.prompts]
     without = model.disable_adapter() if adapter is not None else nullcontext()
     with without:
         before = _answers(model, tokenizer, texts, request)

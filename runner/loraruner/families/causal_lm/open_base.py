@@ -33,12 +33,13 @@ def localize(base: Base, cache: Path) -> Base:
     if gguf is None:
         return base
     folder = cache / "gguf" / f"{base.digest}-{CONVERSION}"
-    if not seals.folder_whole(folder):
-        require_free(cache, read_gguf_header(gguf).num_elements * FP32_BYTES, f"{gguf.name} in fp32")
-        log.info("converting %s to fp32 safetensors, once", gguf.name)
-        with replacing(folder) as temporary:
-            _convert(gguf, temporary)
-        seals.seal_folder(folder)
+    with seals.one_maker(folder):
+        if not seals.folder_whole(folder):
+            require_free(cache, read_gguf_header(gguf).num_elements * FP32_BYTES, f"{gguf.name} in fp32")
+            log.info("converting %s to fp32 safetensors, once", gguf.name)
+            with replacing(folder) as temporary:
+                _convert(gguf, temporary)
+            seals.seal_folder(folder)
     return replace(base, path=folder)
 
 

@@ -24,6 +24,7 @@ MAX_RENDERED_CHARS = 16 << 20
 ANOTHER = "use a base with another template, or rows of prompt and completion"
 # What an expression of a template raises when it does not fit the conversation, each a fault of this row.
 UNFIT = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+_ONE_AT_A_TIME = threading.RLock()  # the limits are the process's: of two that overlap, one would stay
 
 
 class _OutOfTime(BaseException):
@@ -38,7 +39,7 @@ def template_limited() -> Iterator[None]:
     main thread alone, where signals are handled.
     """
     try:
-        with _time_limited(), _memory_limited():
+        with _ONE_AT_A_TIME, _time_limited(), _memory_limited():
             yield
     except UNFIT as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

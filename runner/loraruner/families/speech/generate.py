@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 
 from loraruner.data.clips import open_clip
 from loraruner.data.lines import BadValue
@@ -22,6 +21,7 @@ from loraruner.families.speech.open_base import load_extractor, load_model, load
 from loraruner.families.speech.tokens import known_language
 from loraruner.families.speech.transcribe import transcribe
 from loraruner.files import write_bytes
+from loraruner.pretrained.loading import with_adapter
 from loraruner.spec import Spec
 
 HELD_OUT_NAME = "transcripts.jsonl"
@@ -131,7 +131,7 @@ class _Listener:
         self._states = States(self._model, load_extractor(base), self._options.encoder_frames)
         self._adapted: Any = None
         if adapter is not None:  # puts its layers into the model itself
-            self._adapted = PeftModel.from_pretrained(self._model, str(adapter), local_files_only=True).eval()
+            self._adapted = with_adapter(self._model, adapter)
 
     def hear(self, items: Sequence[Item], between: Callable[[], None]) -> Texts:
         """What each piece says, without and with the adapter."""
