@@ -172,7 +172,7 @@ def memory(found: Found) -> Iterator[str]:
     )
     yield line("after the warm-up", f"{found['first_mib']:g} MiB")
     yield line("at the end", f"{found['last_mib']:g} MiB")
-    yield line("growth, between the medians of the first and the last quarter", f"{found['growth_mib']:g} MiB")
+    yield line("growth, from the least of the first quarter to the least of the last", f"{found['growth_mib']:g} MiB")
     yield line("growth a step", f"{found['bytes_per_step']} bytes")
 
 
