@@ -41,7 +41,8 @@ LIMITS = """
   threads or another build of torch rounds differently; what a run's first attempt settled is kept where that is
   possible.
 - Where a store has no conditional writes, two attempts of one run may both train until one of them renews its lease.
-  Their files never meet, as every name holds the attempt; one of them is wasted.
+  Their checkpoints never meet, as each name holds its owner's nonce; their logs and the files of a version that is not
+  published yet may, and what then differs from a manifest is found by digest.
 - A request that had left before its attempt froze may arrive after the run was taken over. What it writes lies under
   the old attempt's name, where nobody looks for it.
 - `status.json` is a report, not state: after SIGKILL it says what was true a moment before, until the next attempt.
