@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from loraruner import __version__, provenance
+from loraruner.registry import validate_manifest
+from loraruner.report.sections import environment
+from tests.support.published import document
+
+FILE = {"name": "job.json", "size": 2, "sha256": "0" * 64}
 
 
 def test_software() -> None:
@@ -34,3 +39,16 @@ def test_a_torn_installation_does_no_harm(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(tmp_path))
     assert all(component["name"] for component in provenance.bill_of_materials()["components"])
     assert provenance.software()["packages"]
+
+
+def test_the_image_and_its_source() -> None:
+    """Named where the operator says which they are, in a manifest of the schema; left out elsewhere."""
+    image, revision = f"registry.example.com/loraruner@sha256:{'ab' * 32}", "3f9c2a1b"
+    built = provenance.software(image, revision)
+    assert (built["image"], built["revision"]) == (image, revision)
+    assert not {"image", "revision"} & provenance.software().keys()
+    for software in (built, provenance.software()):
+        told = {**document(), "files": [FILE], "software": software}
+        validate_manifest(told)
+        shown = str(environment(told))
+        assert (image in shown) == (revision in shown) == ("image" in software)

@@ -164,3 +164,12 @@ def test_errors_can_be_told_whatever_is_set() -> None:
     environment = {"HF_TOKEN": PASSWORD, "LORARUNER_LEASE_S": "x", "HTTPS_PROXY": "http://[broken@:x@@/"}
     assert PASSWORD in secrets(environment)
     assert termination_log({**environment, "LORARUNER_TERMINATION_LOG": "/t"}) == Path("/t")
+
+
+@pytest.mark.parametrize(
+    "value", ["loraruner:latest", "r@sha256:abc", f"r@sha256:{'g' * 64}", f"r r@sha256:{'0' * 64}"]
+)
+def test_an_image_without_its_digest(value: str) -> None:
+    """What does not say which image it was is refused, as no manifest could hold it."""
+    with pytest.raises(EnvironmentUnfit, match=r"LORARUNER_IMAGE: .* does not have the form REPOSITORY@sha256:"):
+        load({"LORARUNER_IMAGE": value})

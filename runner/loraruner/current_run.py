@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from loraruner.events import Emit, Event, StageStarted
 from loraruner.families.base import Runtime, Trainable
 from loraruner.files import machine_faults_named, write_bytes
 from loraruner.lease import FencedStore, Lease
+from loraruner.metrics_push import MetricsPusher
 from loraruner.report import write_report
 from loraruner.settings import Settings
 from loraruner.spec import Spec, to_document
@@ -64,11 +65,14 @@ class CurrentRun:
         self.workspace: Workspace = open_workspace(
             settings.workdir, place.identity.run_id, place.store.uri, self.attempt
         )
-        told, conditional = (
+        self.status = StatusBoard(
+            self.store,
+            self.keys.status,
             {"run_id": place.identity.run_id, "attempt": self.attempt},
-            self.capabilities.replace_if_match,
+            settings.secrets,
+            replace_if_match=self.capabilities.replace_if_match,
+            also=_pusher(spec, settings),
         )
-        self.status = StatusBoard(self.store, self.keys.status, told, settings.secrets, replace_if_match=conditional)
         self.seconds: dict[str, float] = {}
         self.disks = DiskGuard(_places(place.store, settings))
         self._watcher = watcher
@@ -150,6 +154,7 @@ class CurrentRun:
             "run_id": self.identity.run_id,
             "attempts": self.attempt,
             "data_digest": data_digest,
+            "software": provenance.software(self.settings.image, self.settings.revision),
             "hardware": hardware(),
             "peak_memory": peak_memory(),
         }
@@ -165,6 +170,11 @@ class CurrentRun:
     def ship_logs(self) -> None:
         """Upload this attempt's logs."""
         attempt_logs.ship(self.workspace, self.store, self.keys, self.attempt)
+
+
+def _pusher(spec: Spec, settings: Settings) -> Callable[[Mapping[str, Any]], None] | None:
+    """Who is told what status.json says, where the operator named a Pushgateway."""
+    return MetricsPusher(settings.pushgateway, spec.name, settings.secrets).push if settings.pushgateway else None
 
 
 def _places(store: Store, settings: Settings) -> dict[str, Path]:

@@ -3,7 +3,9 @@
 The table is a public contract: the Kubernetes Job's ``podFailurePolicy`` is built on it.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Literal
 
 
 class ExitCode(IntEnum):
@@ -26,6 +28,30 @@ class ExitCode(IntEnum):
     REJECTED = 81
     EXHAUSTED = 82
     PREEMPTED = 85
+
+
+PodAction = Literal["FailJob", "Ignore", "Count"]
+
+# What a Kubernetes Job does about a pod that ended so: give up, start another pod, or start another and count it
+# against backoffLimit. Of the pods that it ignores, LORARUNER_MAX_ATTEMPTS bounds the number.
+POD_ACTIONS: Mapping[ExitCode, PodAction] = {
+    ExitCode.USAGE: "FailJob",
+    ExitCode.SPEC_INVALID: "FailJob",
+    ExitCode.DATA_INVALID: "FailJob",
+    ExitCode.INPUT_MISSING: "FailJob",
+    ExitCode.INTERNAL: "Count",
+    ExitCode.VERSION_CONFLICT: "FailJob",
+    ExitCode.INTEGRITY: "Count",
+    ExitCode.TEMPFAIL: "Count",
+    ExitCode.FENCED: "Ignore",
+    ExitCode.NO_PERMISSION: "FailJob",
+    ExitCode.ENVIRONMENT: "Count",
+    ExitCode.DIVERGED: "FailJob",
+    ExitCode.PAUSED: "FailJob",
+    ExitCode.REJECTED: "FailJob",
+    ExitCode.EXHAUSTED: "FailJob",
+    ExitCode.PREEMPTED: "Ignore",
+}
 
 
 class LoraRunerError(Exception):

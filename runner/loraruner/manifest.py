@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from loraruner import provenance
 from loraruner.families.base import Artifact, Runtime, Trials
 from loraruner.spec import Spec, to_document
 
@@ -32,8 +31,8 @@ class Made:
 def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """The manifest without ``version`` and ``files``, which publishing adds.
 
-    ``run``: run_id, attempts, data_digest, hardware, peak_memory. ``seconds``: by stage, of this attempt; ``training``
-    counts the steps of all attempts.
+    ``run``: run_id, attempts, data_digest, software, hardware, peak_memory. ``seconds``: by stage, of this attempt;
+    ``training`` counts the steps of all attempts.
     """
     progress, opened = made.trained.progress, made.opened
     return {
@@ -58,7 +57,7 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
         "peak_memory": run["peak_memory"],
         "attempts": run["attempts"],
         "resumed_from_step": made.trained.resumed_step,
-        "software": provenance.software(),
+        "software": run["software"],
         "hardware": run["hardware"],
         "labels": spec.labels,
     }

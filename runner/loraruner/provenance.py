@@ -13,11 +13,12 @@ NAMED_PACKAGES = (
 )
 
 
-def software() -> dict[str, Any]:
-    """Versions of Python, loraruner and the packages that shape a result."""
+def software(image: str | None = None, revision: str | None = None) -> dict[str, Any]:
+    """Versions of Python, loraruner and the packages that shape a result; the image and its source where known."""
     installed = {_normal(d.metadata["Name"]): d.version for d in metadata.distributions() if _is_whole(d)}
     packages = {name: installed[name] for name in NAMED_PACKAGES if name in installed}
-    return {"loraruner": __version__, "python": platform.python_version(), "packages": packages}
+    built = {key: value for key, value in (("image", image), ("revision", revision)) if value}
+    return {"loraruner": __version__, "python": platform.python_version(), "packages": packages, **built}
 
 
 def bill_of_materials() -> dict[str, Any]:

@@ -23,6 +23,9 @@ SHOWN_VARIABLES = (
     "LORARUNER_REQUIRE_DIGESTS",
     "LORARUNER_LEASE_S",
     "LORARUNER_MAX_ATTEMPTS",
+    "LORARUNER_PUSHGATEWAY",
+    "LORARUNER_IMAGE",
+    "LORARUNER_REVISION",
     "AWS_ENDPOINT_URL_S3",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -33,7 +36,7 @@ SHOWN_VARIABLES = (
 # Addresses that may hold a user and a password.
 URL_VARIABLES = (
     *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"),
-    *("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    *("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "LORARUNER_PUSHGATEWAY"),
 )
 LEASE_S = 60.0
 MAX_ATTEMPTS = 20
@@ -41,6 +44,8 @@ MOST = 10**6 - 1  # of either
 # What can never match anything is a slip, and a rule that is silently no rule is the worst answer to one.
 PREFIX = re.compile(r"(s3|file|https|hf)://.*|(?![\w+.-]+:).+", re.IGNORECASE)
 HOST = re.compile(r"(\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*")
+WEB = re.compile(r"https?://[^/\s]+(/\S*)?", re.IGNORECASE)
+IMAGE = re.compile(r"[\w.:/-]+@sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ class Settings:
     require_digests: bool  # whether a job must name the SHA-256 of its base
     lease_s: float  # how long an attempt owns its run without renewing
     max_attempts: int  # attempts that one run may use
+    pushgateway: str | None  # address of a Prometheus Pushgateway that gets the metrics of runs
+    image: str | None  # the container image that this process runs in, REPOSITORY@sha256:...
+    revision: str | None  # the revision of the source that the image was built from
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -79,6 +87,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         require_digests=_switch(environment, "LORARUNER_REQUIRE_DIGESTS"),
         lease_s=_number(environment, "LORARUNER_LEASE_S", LEASE_S),
         max_attempts=int(_number(environment, "LORARUNER_MAX_ATTEMPTS", MAX_ATTEMPTS, whole=True)),
+        pushgateway=_formed(environment, "LORARUNER_PUSHGATEWAY", WEB, "http://HOST:9091"),
+        image=_formed(environment, "LORARUNER_IMAGE", IMAGE, "REPOSITORY@sha256: and 64 hex digits"),
+        revision=environment.get("LORARUNER_REVISION") or None,
     )
 
 
@@ -111,6 +122,14 @@ def _listed(environment: Mapping[str, str], name: str, form: re.Pattern[str], ex
         if not form.fullmatch(entry.lower()):
             raise EnvironmentUnfit(f"{name}: {entry!r} is none of the forms {examples}; correct it")
     return entries
+
+
+def _formed(environment: Mapping[str, str], name: str, form: re.Pattern[str], example: str) -> str | None:
+    value = environment.get(name) or None
+    if value and not form.fullmatch(value):
+        shown_value = Redactor(secrets(environment)).text(value)
+        raise EnvironmentUnfit(f"{name}: {shown_value!r} does not have the form {example}; correct it or unset it")
+    return value
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ class StatusBoard:
 
     A write that fails is logged and never stops the run: the next heartbeat tries again. With ``replace_if_match``
     each write goes over the one before it alone, so that what an older attempt has still under way comes to nothing.
+    ``also`` is told the same, after each write and in the same thread.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class StatusBoard:
         secrets: Sequence[str] = (),
         *,
         replace_if_match: bool = True,
+        also: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
+        self._also = also
         self._store, self._key, self._redactor = store, key, Redactor(secrets)
         self._replace_if_match, self._etag = replace_if_match, ""
         self._fields: dict[str, Any] = {**identity, "state": "running", "stage": None, "step": 0, "total_steps": None}
@@ -91,6 +94,10 @@ class StatusBoard:
             self._put(json.dumps(fields, indent=1).encode())
         except (LoraRunerError, OSError) as error:
             _LOG.warning("status.json was not written: %s", error)
+            if isinstance(error, Fenced):  # the run is another attempt's to speak of
+                return
+        if self._also:
+            self._also(fields)
 
     def _put(self, data: bytes) -> None:
         if not self._replace_if_match:

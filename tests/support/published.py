@@ -12,6 +12,7 @@ from loraruner.data.quality.findings import Finding, Found
 from loraruner.data.samples import Skipped
 from loraruner.families.base import Artifact, Base, Runtime, Samples, Trial, Trials
 from loraruner.manifest import Made, build_manifest
+from loraruner.provenance import software
 from loraruner.review import REJECTED, Reviewed
 from loraruner.samples import Examined, Opened
 from loraruner.settings import Settings, load
@@ -26,6 +27,7 @@ RUNTIME = Runtime(device="cpu", precision="fp32", dtype="float32", num_threads=2
 RUN = {
     "attempts": 2,
     "data_digest": DIGEST,
+    "software": software(),
     "hardware": {"machine": "x86_64", "system": "Linux", "cpus": 2, "gpu": None},
     "peak_memory": {"host_bytes": 1_310_000_000, "gpu_bytes": 0},
 }

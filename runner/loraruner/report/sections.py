@@ -136,6 +136,8 @@ def environment(document: Document) -> Html:
                 "GPU seconds": number(document["gpu_seconds"]) if document["gpu_seconds"] else None,
                 "resumed from step": number(document["resumed_from_step"]) if document["resumed_from_step"] else None,
                 "loraruner": f"{software['loraruner']}, Python {software['python']}",
+                "image": software.get("image"),
+                "source revision": software.get("revision"),
                 "packages": packages,
                 "base model SHA-256": document["base_model"]["sha256"],
             }
