@@ -21,7 +21,7 @@ ENVIRONMENT = {
 }
 
 # At import, not in a fixture: torch reads its threads and the hub its switches once, when they are imported.
-for name in [name for name in os.environ if name.upper().startswith(FOREIGN)]:
+for name in [name for name in os.environ if name.upper().startswith(FOREIGN) and name != "LORARUNER_TEST_IMAGE"]:
     del os.environ[name]
 os.environ.update(ENVIRONMENT)
 

@@ -46,6 +46,14 @@ def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "gpu" not in findings
 
 
+def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cache and workspace are unfit where they cannot be made, or where the one above refuses this user."""
+    findings = found(Path("/dev/null"))
+    assert not findings["cache"].ok and "/dev/null cannot be written" in findings["cache"].detail
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != "/")
+    assert not found(Path("/new"))["workdir"].ok
+
+
 def test_a_store_that_does_not_work(tmp_path: Path) -> None:
     """The error of the probe is the finding."""
     (tmp_path / "file").write_text("not a folder")

@@ -1,11 +1,15 @@
 """Is this machine fit to train? One finding a line."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
+from loraruner import image
 from loraruner.errors import LoraRunerError
+from loraruner.provenance import bill_of_materials
 from loraruner.settings import Settings, shown
 from loraruner.stores import open_store
 
@@ -24,14 +28,14 @@ class Finding:
 
 
 def examine(settings: Settings, store_uri: str | None) -> Iterator[Finding]:
-    """Packages, device, threads, disk, the operator's variables (set or not, never values of secrets), a store."""
+    """Packages, image, device, threads, disk, the operator's variables (never values of secrets), a store."""
     yield from _packages()
+    if image.is_image():
+        yield from image_findings(settings.revision)
     if find_version("torch"):
         yield from _device()
     for name, folder in (("cache", settings.cache), ("workdir", settings.workdir)):
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(existing).free
-        yield Finding(name, free >= LOW_DISK_BYTES, f"{folder}: {free / 1e9:.1f} GB free")
+        yield _folder(name, folder)
     for variable, value in shown().items():
         yield Finding(variable, True, value)
     if store_uri:
@@ -61,6 +65,28 @@ def _packages() -> Iterator[Finding]:
         extra = "train" if package in NEEDED else "s3"
         detail = version or f"not installed; pip install 'loraruner[{extra}]'"
         yield Finding(package, bool(version) or package in OPTIONAL, detail)
+
+
+def image_findings(revision: str | None, folder: Path = image.FOLDER) -> Iterator[Finding]:
+    """What the labels of this container image must say, and whether its packages are those of its bill."""
+    for label, value in image.labels(revision, folder).items():
+        yield Finding(label, True, value or "unknown")
+    try:
+        changed = image.changed_since(bill_of_materials(), folder)
+    except (OSError, ValueError) as error:
+        yield Finding("sbom", False, f"{folder / 'sbom.json'} cannot be read ({error}); pull the image again")
+        return
+    detail = f"differs from what is installed: {', '.join(changed[:5])}; pull the image again" if changed else ""
+    yield Finding("sbom", not changed, detail or f"{folder / 'sbom.json'} lists what is installed")
+
+
+def _folder(name: str, folder: Path) -> Finding:
+    """Whether a folder, or the one in which it would be made, can be written and has room."""
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # False where one may not look
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        return Finding(name, False, f"{folder}: {existing} cannot be written; mount or name another folder")
+    free = shutil.disk_usage(existing).free
+    return Finding(name, free >= LOW_DISK_BYTES, f"{folder}: {free / 1e9:.1f} GB free")
 
 
 def _device() -> Iterator[Finding]:

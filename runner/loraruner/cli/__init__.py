@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from loraruner import __version__, settings
+from loraruner import __version__, image, settings
 from loraruner.cli import guard, termination
 from loraruner.cli.context import CliContext
 from loraruner.cli.lazy import Lazy, LazyGroup
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Lazy] = {
     "schema": Lazy("loraruner.cli.schema:schema", "Print the JSON Schema of a job."),
     "validate": Lazy("loraruner.cli.validate:validate", "Check a job and name every fault with its fix."),
     "plan": Lazy("loraruner.cli.plan:plan", "Say what a job would do and need, and train nothing."),
+    "submit": Lazy("loraruner.cli.submit:submit", "Give a job to a Kubernetes cluster, with the chart."),
     "import": Lazy("loraruner.cli.importing:import_", "Turn another trainer's configuration into a job."),
     "data": Lazy("loraruner.cli.data:data", "Check, caption and review data, and choose settings for it."),
     "infer": Lazy("loraruner.cli.infer:infer", "Try a version on prompts or recordings, with and without it."),
@@ -59,6 +60,8 @@ COMMANDS: dict[str, Lazy] = {
 def commands(ctx: click.Context, log_format: str, log_level: str) -> None:
     """Train LoRA adapters from one JSON job, and publish them verified and versioned."""
     settings.adopt_secret_files()
+    if image.is_image():
+        image.make_temporary_folder(os.environ.get("TMPDIR"))
     ctx.obj = CliContext(log_format=log_format, log_level=log_level)
 
 
