@@ -1,0 +1,1 @@
+"""The Helm chart as package data: the folder ``loraruner`` beside this file, for ``loraruner submit``."""

@@ -1,0 +1,97 @@
+{{/*
+What the schema can't say. Every fault is told at once, in a sentence each: what, where, what to do. Only then is anything
+rendered.
+*/}}
+{{- define "loraruner.require" -}}
+{{- with include "loraruner.nullFaults" . | fromYamlArray -}}
+{{- fail (printf "\n%s" (join "\n" .)) -}}
+{{- end -}}
+{{- $faults := concat (include "loraruner.addressFaults" . | fromYamlArray) (include "loraruner.valueFaults" . | fromYamlArray) -}}
+{{- with $faults -}}
+{{- fail (printf "\n%s" (join "\n" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+A key with nothing after it is null, and Helm then forgets the defaults below it: `store:` above lines that are commented
+out. Nothing else can be looked at before that is mended.
+*/}}
+{{- define "loraruner.nullFaults" -}}
+{{- range $path := list "store" "store.caConfigMap" "operator" "operator.requireDigests" "gpu" "gpu.count" "gpu.resourceName"
+  "resources" "workspace" "sharedMemory" "cache" "cache.enabled" "cache.size" "cache.accessModes" "kueue"
+  "serviceAccount" "serviceAccount.annotations" "serviceAccount.labels" "networkPolicy" "networkPolicy.dns" "rbac"
+  "rbac.examples" "metrics" "podLabels" "podSecurityContext" "securityContext" "backoffLimit" "image.pullPolicy" -}}
+{{- $value := $.Values -}}
+{{- range splitList "." $path -}}
+{{- if kindIs "map" $value -}}
+{{- $value = index $value . -}}
+{{- else -}}
+{{- $value = "" -}}
+{{- end -}}
+{{- end -}}
+{{- if kindIs "invalid" $value }}
+- {{ printf "$.%s: is null, so its defaults are gone; leave the key out, or give it a value" $path | toJson }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A path of the pod holds nothing at its start, and is gone at its end. */}}
+{{- define "loraruner.addressFaults" -}}
+{{- $job := .Values.job -}}
+{{- $resume := dig "checkpoint" "resume" "auto" $job -}}
+{{- $addresses := list
+  (list "$.job.model.base" $job.model.base)
+  (list "$.job.data.uri" $job.data.uri)
+  (list "$.job.data.caption.model" (dig "model" "" ($job.data.caption | default dict)))
+  (list "$.job.evaluation.uri" (dig "evaluation" "uri" "" $job))
+  (list "$.job.evaluation.general_uri" (dig "evaluation" "general_uri" "" $job))
+  (list "$.job.checkpoint.resume" (has $resume (list "auto" "never") | ternary "" $resume)) -}}
+{{- range $pair := $addresses -}}
+{{- $place := index $pair 0 -}}
+{{- with index $pair 1 -}}
+{{- $claim := regexReplaceAll "^(?:file://)?/inputs/([^/]+)(?:/.*)?$" . "${1}" -}}
+{{- if not (or (regexMatch "(?i)^(s3|https|hf)://" .) (and (ne $claim .) (hasKey $.Values.inputs $claim))) }}
+- {{ printf "%s: %q lies nowhere that the pod can read; give an address with s3://, https:// or hf://, or mount a claim with the value inputs and name it as /inputs/NAME" $place . | toJson }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $job.output.uri -}}
+{{- if not (regexMatch "(?i)^s3://" .) }}
+- {{ printf "$.job.output.uri: %q is no store that keeps the result; what is written inside the pod is lost with it: give an address such as s3://BUCKET/PREFIX" . | toJson }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "loraruner.valueFaults" -}}
+{{- $limits := .Values.resources.limits -}}
+{{- with dig "requests" "memory" "" .Values.resources -}}
+{{- if ne (toString .) (toString $limits.memory) }}
+- {{ printf "$.resources.requests.memory: %v differs from the limit, %v; leave it out: memory is requested as it is limited, so that a full node does not end this pod first" . $limits.memory | toJson }}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.kueue.priorityClass (not .Values.kueue.queueName) }}
+- "$.kueue.priorityClass: means nothing without a queue; give kueue.queueName too"
+{{- end -}}
+{{- range $name, $_ := .Values.podLabels -}}
+{{- if has $name (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") }}
+- {{ printf "$.podLabels: %s is the chart's own, by which the pod is found; take another label" $name | toJson }}
+{{- end -}}
+{{- end -}}
+{{- include "loraruner.environmentFaults" . -}}
+{{- end }}
+
+{{- define "loraruner.environmentFaults" -}}
+{{- $taken := list "NVIDIA_VISIBLE_DEVICES" -}}
+{{- range include "loraruner.namedEnvironment" . | fromYamlArray -}}
+{{- $taken = append $taken .name -}}
+{{- end -}}
+{{- $secrets := list "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" "AWS_ACCESS_KEY_ID" "HF_TOKEN" -}}
+{{- range $index, $entry := .Values.extraEnv -}}
+{{- if has $entry.name $taken }}
+- {{ printf "$.extraEnv[%d]: %s is set by another value, or twice; name it in one place" $index $entry.name | toJson }}
+{{- else if and (has $entry.name $secrets) (hasKey $entry "value") }}
+- {{ printf "$.extraEnv[%d]: %s is a secret, and values are kept in the release and shown by Kubernetes; give it by store.secretName or by valueFrom.secretKeyRef" $index $entry.name | toJson }}
+{{- end -}}
+{{- $taken = append $taken $entry.name -}}
+{{- end -}}
+{{- end }}
