@@ -1,0 +1,91 @@
+"""What was released installs by digest into an empty environment, and trains."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.artifactory import Artifactory
+from tests.support.artifactory_front import Behind
+from tests.support.released import ROOT, Project
+
+pytestmark = pytest.mark.slow
+
+OURS = re.compile(r"^loraruner==[^\n]*(?:\n[ \t]+--hash=[^\n]*)*\n", re.MULTILINE)
+
+
+def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command away from the checkout, with nothing of this environment on its path."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False)
+
+
+def pip(python: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """This environment's pip, at work in another one."""
+    options = ["--no-input", "--disable-pip-version-check", "--no-cache-dir"]
+    return run(sys.executable, "-m", "pip", "--python", python, *options, *arguments, folder=python.parent)
+
+
+def empty_environment(folder: Path) -> Path:
+    """The Python of an environment without any package."""
+    assert run(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder.parent).returncode == 0
+    return folder / "bin/python"
+
+
+def index(behind: Behind) -> str:
+    """The candidates' index, as pip addresses it."""
+    return f"http://127.0.0.1:{behind.indexes['pypi-candidate']}/simple/"
+
+
+def test_installed_by_digest_it_trains(project: Project, server: Artifactory, behind: Behind, tmp_path: Path) -> None:
+    """``pip install --require-hashes`` from the index, with the released requirements; then the style example."""
+    assert project.release().code == 0
+    released = server.files["generic-candidate/loraruner/0.0.1/requirements-cpu.lock"]
+    everything = tmp_path / "requirements-cpu.lock"
+    everything.write_bytes(server.blobs[released])
+    needed = tmp_path / "needed.lock"
+    needed.write_text(OURS.sub("", everything.read_text(), count=1))
+    python = empty_environment(tmp_path / "fresh")
+    # What others published comes from where pip finds it on this machine; ours from the index that it was released to.
+    exact = ("install", "--no-compile", "--require-hashes", "--only-binary=:all:")
+    done = pip(python, *exact, "--no-deps", "-r", needed)
+    assert done.returncode == 0, done.stderr
+    done = pip(python, *exact, "--index-url", index(behind), "-r", everything)
+    assert done.returncode == 0 and "Successfully installed loraruner-0.0.1" in done.stdout, done.stdout + done.stderr
+    assert pip(python, "check").returncode == 0
+
+    shutil.copytree(ROOT / "examples/style", tmp_path / "work/examples/style")
+    few = (
+        "--set",
+        "training.max_steps=2",
+        "--set",
+        'sampling.prompts=["a red circle"]',
+        "--set",
+        "options.sample_steps=2",
+    )
+    command = tmp_path / "fresh/bin/loraruner"
+    trained = run(command, "train", "examples/style/job.json", *few, folder=tmp_path / "work")
+    assert trained.returncode == 0, trained.stderr
+    version = tmp_path / "work" / json.loads(trained.stdout)["uri"]
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["software"]["loraruner"] == "0.0.1"
+    assert run(command, "adapter", "verify", version, folder=tmp_path / "work").returncode == 0
+
+
+def test_other_bytes_are_not_installed(project: Project, behind: Behind, tmp_path: Path) -> None:
+    """Where the index serves a wheel and an sdist with other bytes, pip refuses the released requirements."""
+    assert project.release().code == 0
+    ours = OURS.search((project.made / "requirements-cpu.lock").read_text())
+    assert ours is not None
+    (tmp_path / "ours.lock").write_text(ours[0])
+    for path in (behind.folder / "pypi-candidate/data").iterdir():
+        path.write_bytes(path.read_bytes() + b"\n")
+    python = empty_environment(tmp_path / "fresh")
+    options = ("install", "--require-hashes", "--no-deps", "--index-url", index(behind), "-r", tmp_path / "ours.lock")
+    done = pip(python, *options)
+    assert done.returncode == 1 and "DO NOT MATCH THE HASHES" in done.stderr
