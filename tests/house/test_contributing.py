@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = ("runner/**/*.py", "schemas/*.json", "schemas/*.py", "ci/*", "bench/*", "docker/*", "docs/*.md")
+NAMED = (
+    *("runner/**/*.py", "schemas/*.json", "schemas/*.py", "ci/*", "bench/*", "docker/*", "docs/*.md"),
+    *("helm/*", "helm/loraruner/*"),
+)
 LINE = re.compile(r"(?P<indent>(?:  )*)(?P<name>\S+)(?:  +(?P<comment>\S.*))?")
 
 

@@ -12,7 +12,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("docker/cpu.lock", "docker/torch-cpu.lock", "ci/dev.lock", "ci/voice.lock", "ci/speech.lock")
+LOCKS = (
+    *("docker/cpu.lock", "docker/torch-cpu.lock", "ci/dev.lock"),
+    *("ci/voice.lock", "ci/speech.lock", "ci/tools.lock"),
+)
+CUDA_LOCK = "docker/cuda.lock"  # holds docker/cpu.lock again; tests/house/test_cuda_lock.py compares them
 
 
 def pins(name: str) -> dict[str, str]:
@@ -29,13 +33,15 @@ def closure(requirement: Requirement) -> set[str]:
         if (name, extra) not in seen:
             seen.add((name, extra))
             for needed in map(Requirement, requires(name) or []):
+                if needed.name == "pip":  # the environment's own: pypiserver wants a newer one for `pypi-server update`
+                    continue
                 if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                     assert needed.specifier.contains(version(needed.name), prereleases=True), f"{name} needs {needed}"
                     waiting += [(canonicalize_name(needed.name), wanted) for wanted in {"", *needed.extras}]
     return {name for name, _ in seen} - {requirement.name}
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", (*LOCKS, CUDA_LOCK))
 def test_every_line_is_a_pin_with_hashes(name: str) -> None:
     """A lock holds exact versions and SHA-256 digests; no option, no address, no path."""
     text = re.sub(r"^#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
@@ -45,7 +51,7 @@ def test_every_line_is_a_pin_with_hashes(name: str) -> None:
 
 def test_every_lock_is_checked() -> None:
     """No lock lies in the repository that these tests leave out."""
-    assert sorted(LOCKS) == sorted(
+    assert sorted((*LOCKS, CUDA_LOCK)) == sorted(
         str(path.relative_to(ROOT)) for top in ("ci", "docker", ".") for path in (ROOT / top).glob("*.lock")
     )
 
@@ -56,7 +62,7 @@ def test_hashes_belong_to_one_package() -> None:
     assert len(digests) == len(set(digests)) > len(LOCKS)
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", (*LOCKS, CUDA_LOCK))
 def test_releases_only(name: str) -> None:
     """Every pin is a release in its canonical name: no candidate, no development or local version."""
     for package, pinned in pins(name).items():
@@ -88,9 +94,9 @@ def test_installing_checks_hashes_and_builds_nothing() -> None:
 
 
 def test_runtime_lock_is_complete() -> None:
-    """docker/cpu.lock and torch are exactly what loraruner[s3,train] needs: --no-deps misses nothing."""
+    """docker/cpu.lock and torch are exactly what loraruner[s3,metrics,train] needs: --no-deps misses nothing."""
     accelerator = re.compile(r"(nvidia|cuda|triton)\b")  # what a CUDA build of torch adds on other machines
-    needed = {name for name in closure(Requirement("loraruner[s3,train]")) if not accelerator.match(name)}
+    needed = {name for name in closure(Requirement("loraruner[s3,metrics,train]")) if not accelerator.match(name)}
     assert needed == {*pins("docker/cpu.lock"), "torch"}
 
 

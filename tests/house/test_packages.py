@@ -39,15 +39,15 @@ def top_level_imports(folder: Path) -> set[str]:
 
 
 def test_package_list_is_what_is_on_disk() -> None:
-    """setup.cfg names every package below runner/ and the schemas, and no other."""
+    """setup.cfg names every package below runner/, the schemas and the chart, and no other."""
     listed = config()["options"]["packages"].split()
     assert listed == sorted(listed)
-    assert set(listed) == {*find_packages(str(ROOT / "runner")), "loraruner.schemas"}
+    assert set(listed) == {*find_packages(str(ROOT / "runner")), "loraruner.chart", "loraruner.schemas"}
 
 
 def test_every_folder_of_code_is_a_package() -> None:
     """A folder with code has an ``__init__.py``: the editable install serves only regular packages."""
-    folders = {path.parent for path in [*PACKAGE.rglob("*.py"), *(ROOT / "schemas").rglob("*.py")]}
+    folders = {path.parent for path in [*PACKAGE.rglob("*.py"), *ROOT.glob("schemas/*.py"), *ROOT.glob("helm/*.py")]}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
@@ -78,11 +78,10 @@ def test_version_stands_in_one_place() -> None:
 
 
 def test_every_import_is_declared() -> None:
-    """What the package imports stands in setup.cfg: in install_requires or in the extras s3 and train."""
+    """What the package imports stands in setup.cfg: in install_requires or in the extras s3, metrics and train."""
     extras = config()["options.extras_require"]
-    declared = distribution_names(
-        config()["options"]["install_requires"] + "\n" + extras["s3"] + "\n" + extras["train"]
-    )
+    texts = (config()["options"]["install_requires"], extras["s3"], extras["metrics"], extras["train"])
+    declared = distribution_names("\n".join(texts))
     owners = packages_distributions()
     imported = {
         name: {owner.lower().replace("_", "-") for owner in owners.get(name, [name])}

@@ -15,7 +15,7 @@ import pytest
 import loraruner
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "runner", "schemas")
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "runner", "schemas", "helm")
 SCHEMA = 'importlib.resources.files("loraruner.schemas") / "job.schema.json"'
 
 
@@ -61,11 +61,15 @@ def members(wheel: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_wheel_holds_the_whole_package(tree: Path, built: dict[str, Path]) -> None:
-    """Every file of the package and of schemas/ is in the wheel, and nothing else."""
+    """Every file of the package, of schemas/ and of helm/ is in the wheel, and nothing else."""
     package = {str(path.relative_to(tree / "runner")) for path in (tree / "runner").rglob("*") if path.is_file()}
     package = {name for name in package if ".egg-info/" not in name}
     schemas = {f"loraruner/{path.relative_to(tree)}" for path in (tree / "schemas").rglob("*") if path.is_file()}
-    assert members(built[".whl"]) == package | schemas
+    chart = {
+        f"loraruner/chart/{path.relative_to(tree / 'helm')}" for path in (tree / "helm").rglob("*") if path.is_file()
+    }
+    assert members(built[".whl"]) == package | schemas | chart
+    assert {"loraruner/chart/loraruner/Chart.yaml", "loraruner/chart/loraruner/templates/job.yaml"} <= chart
     assert {"loraruner/py.typed", "loraruner/schemas/job.schema.json"} <= package | schemas
 
 
