@@ -1,9 +1,11 @@
 # What CI runs and what you run. Variables: PYTHON (3.11 or newer), TORCH_INDEX_URL (an index with the build of torch you
-# want, e.g. the one of CPU wheels; by default torch comes from where pip finds it), WORKERS (parallel tests), N (kills).
+# want, e.g. the one of CPU wheels; by default torch comes from where pip finds it), WORKERS (parallel tests), N (kills),
+# RELEASE_FLAGS (options of ci/release).
 PYTHON ?= python3
 TORCH_INDEX_URL ?=
 WORKERS ?= 2
 N ?= 100
+RELEASE_FLAGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --no-input --disable-pip-version-check
@@ -11,13 +13,15 @@ INSTALL := $(PIP) install --no-deps --only-binary=:all: --require-hashes
 SETUP := .venv/.setup
 VOICE := .venv/.voice
 SPEECH := .venv/.speech
+TOOLS := .venv/.tools
 # One thread is fastest for the style example: its layers are too small to share out.
 TINY := OMP_NUM_THREADS=1
-PY_DIRS := runner schemas tests examples ci bench
+PY_DIRS := runner schemas helm tests examples ci bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-voice setup-speech demo demo-s3 demo-voice demo-speech test check check-slow lint format type \
-	imports licences audit wheel docs images bench soak lock upgrade clean
+.PHONY: help setup setup-voice setup-speech setup-tools demo demo-s3 demo-voice demo-speech test check check-slow \
+	lint format type imports licences audit wheel image image-test chart release promote docs images bench soak lock \
+	upgrade clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -53,6 +57,13 @@ $(SPEECH): ci/speech.lock | $(SETUP)
 	@$(INSTALL) -r ci/speech.lock
 	@touch $@
 
+setup-tools: $(TOOLS) ## add Helm and kubectl, which the tests of the chart run (39 MB)
+
+$(TOOLS): ci/tools.lock ci/tools.py | $(SETUP)
+	@echo "fetching Helm and kubectl (ci/tools.lock)"
+	@$(BIN)/python ci/tools.py
+	@touch $@
+
 demo: $(SETUP) ## train the style example to a published adapter (no account, no server, no GPU)
 	@echo "training examples/style/job.json: pictures in, a published style adapter out"
 	@$(TINY) $(BIN)/loraruner train examples/style/job.json
@@ -73,12 +84,12 @@ demo-speech: $(SETUP) $(SPEECH) ## teach a real Whisper a voice that it hears ba
 	@echo "report.html shows the worst clips; try it: $(BIN)/loraruner infer out/loras/clock-shop-dialect examples/dialect/heldout/017.ogg"
 
 test: $(SETUP) ## the fast tests (minutes)
-	$(BIN)/pytest -m "not slow and not gpu" -n $(WORKERS)
+	$(BIN)/pytest -m "not slow and not gpu and not image" -n $(WORKERS)
 
-check-slow: $(SETUP) $(VOICE) $(SPEECH) ## real servers, real models, killed processes
-	$(BIN)/pytest -m "slow and not gpu" -n $(WORKERS) --dist loadfile --durations 10
+check-slow: $(SETUP) $(VOICE) $(SPEECH) $(TOOLS) ## real servers, real models, killed processes, the chart by Helm
+	$(BIN)/pytest -m "slow and not gpu and not image" -n $(WORKERS) --dist loadfile --durations 10
 
-check: lint type imports licences audit test check-slow wheel ## everything that CI checks
+check: lint type imports licences audit test check-slow wheel image-test ## everything that CI checks
 
 lint: $(SETUP) ## ruff, its formatter, spelling
 	$(BIN)/ruff check $(PY_DIRS)
@@ -101,9 +112,24 @@ licences: $(SETUP) ## judge the licences of what running needs
 audit: $(SETUP) ## known vulnerabilities of every locked version (AUDIT_SERVICE, AUDIT_URL, AUDIT_REQUIRED)
 	$(BIN)/python ci/audit.py
 
-wheel: $(SETUP) ## build dist/*.whl and dist/*.tar.gz, reproducibly
+wheel: $(SETUP) ## build dist/*.whl, reproducibly, and dist/*.tar.gz (ci/release makes that reproducible too)
 	@rm -rf dist build
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
+
+image: $(SETUP) ## build the container image (BASE_IMAGE, TARGET=cpu|runtime, IMAGE, BUILDER, PIP_CONF)
+	@ci/image
+
+image-test: $(SETUP) $(TOOLS) ## build the image for CPUs on a base of its own, and run it for real
+	ci/image-test
+
+chart: $(SETUP) ## write values.schema.json and README.md of helm/loraruner
+	$(BIN)/python ci/chart.py
+
+release: $(SETUP) $(TOOLS) ## build, prove and publish everything (docs/release.md; RELEASE_FLAGS=--candidate)
+	@ci/release $(RELEASE_FLAGS)
+
+promote: $(SETUP) $(TOOLS) ## move a released candidate to the release repositories (docs/release.md)
+	@ci/release promote $(RELEASE_FLAGS)
 
 docs: $(SETUP) ## write job.md, advice.md, import.md, licences.md and reliability.md in docs/ from what they tell of
 	$(BIN)/python ci/docs.py
@@ -125,9 +151,11 @@ soak: $(SETUP) ## kill N more runs at random instants (N=100), counted on in doc
 
 lock: $(SETUP) ## resolve setup.cfg into the lock files, keeping the pins that still fit
 	$(BIN)/python ci/lock.py $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+	$(BIN)/python ci/cuda_lock.py
 
 upgrade: $(SETUP) ## the same, to the newest versions that setup.cfg allows
 	$(BIN)/python ci/lock.py --upgrade $(if $(TORCH_INDEX_URL),--torch-index-url $(TORCH_INDEX_URL))
+	$(BIN)/python ci/cuda_lock.py --upgrade
 
 clean: ## remove .venv and everything that was made
 	rm -rf .venv build dist out .loraruner runner/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \

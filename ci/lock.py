@@ -1,6 +1,6 @@
 """``make lock``: resolve the versions of setup.cfg into lock files with the SHA-256 of every published file.
 
-    docker/cpu.lock        what the extras ``s3`` and ``train`` need, all but torch itself
+    docker/cpu.lock        what the extras ``s3``, ``metrics`` and ``train`` need, all but torch itself
     docker/torch-cpu.lock  torch's CPU wheel (Linux x86_64, Python 3.11: the image)
     ci/dev.lock            what the extra ``dev`` needs beyond that
     ci/voice.lock          the package whose data file is the language model of the voice example
@@ -41,9 +41,9 @@ def main() -> None:
     flags = ["--upgrade"] if arguments.upgrade else []
     if arguments.torch_index_url:
         flags += ["--extra-index-url", arguments.torch_index_url]
-    runtime = compile_lock(CPU_LOCK, ["s3", "train"], [TORCH], flags)
-    write_lock(CPU_LOCK, runtime, "setup.cfg (extras s3 and train)")
-    everything = compile_lock(DEV_LOCK, ["s3", "train", "dev"], [TORCH, CPU_LOCK], flags)
+    runtime = compile_lock(CPU_LOCK, ["s3", "metrics", "train"], [TORCH], flags)
+    write_lock(CPU_LOCK, runtime, "setup.cfg (extras s3, metrics and train)")
+    everything = compile_lock(DEV_LOCK, ["s3", "metrics", "train", "dev"], [TORCH, CPU_LOCK], flags)
     extra = {name: block for name, block in everything.items() if name not in runtime}
     write_lock(DEV_LOCK, extra, "setup.cfg (extra dev, without what docker/cpu.lock has)")
     torch_flags = ["--extra-index-url", arguments.torch_index_url] if arguments.torch_index_url else []
