@@ -165,7 +165,7 @@ def _require_file(path: Path) -> None:
 
 
 def _yaml(values: Mapping[str, Any]) -> str:
-    """JSON that is YAML too: of letters beyond 16 bits YAML knows no pairs of escapes, of others not all in the clear."""
+    """JSON that is YAML too, which has no pairs of escapes for letters beyond 16 bits, nor all others in the clear."""
     text = json.dumps(values, ensure_ascii=False)
     return re.sub("[\x7f-\uffff]", lambda letter: f"\\u{ord(letter[0]):04x}", text)
 

@@ -115,7 +115,7 @@ def test_a_log_that_is_refused_is_asked_for_again(cluster: ScriptedCluster) -> N
 
 @pytest.mark.parametrize("end", [DONE, {"job": "Complete= ", "pods": []}], ids=["ended", "gone"])
 def test_a_log_that_never_ends_is_cut(cluster: ScriptedCluster, end: dict[str, Any]) -> None:
-    """Where a node is lost its log may stay open: once the trainer has ended, or its pod is gone, nobody waits for it."""
+    """The log of a lost node may stay open: once the trainer has ended, or its pod is gone, nobody waits for it."""
     cluster.looks = [RUNS, end]
     cluster.logs = {ONE: ["step 1", "HANG"]}
     code, out, _ = train(cluster)

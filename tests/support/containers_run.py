@@ -6,6 +6,7 @@ import runpy
 import secrets
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,10 +28,12 @@ ENVIRONMENT["HOME"] = "/nonexistent"
 
 def podman(*arguments: str, limit_s: float = LIMIT_S) -> Told:
     """One podman command to its end."""
-    # bytes, as what a container prints need not be text
-    done = subprocess.run(
-        ["podman", *arguments], capture_output=True, timeout=limit_s, env=ENVIRONMENT, cwd=ROOT, check=False
-    )
+    # Elsewhere, as it leaves a file `oom` where it was called when a container runs out of memory. Bytes, as what a
+    # container prints need not be text.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["podman", *arguments], capture_output=True, timeout=limit_s, env=ENVIRONMENT, cwd=folder, check=False
+        )
     return Told(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
