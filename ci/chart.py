@@ -62,9 +62,10 @@ in a pod with the same image, account and store.
 | change | effect |
 | --- | --- |
 | none | nothing: the Job has the same name |
-| the job, the image, anything else in the pod | a new Job, a new name; the one before ends with 85, its work saved |
+| the job, the image, the pod, `kueue` | a new Job, a new name; the one before ends with 85, its work saved |
 | the same with `keep` | a new Job; the one before goes on |
-| limits of the Job, `keep`, `kueue`, `networkPolicy`, `rbac`, annotations of the account | the Job stays and goes on |
+| limits of the Job, `keep`, `networkPolicy`, `rbac`, annotations of the account | the Job stays and goes on |
+| `activeDeadlineSeconds` in a queue of Kueue | a new Job, as Kueue refuses the change |
 | `helm rollback` | the Job of that revision again |
 
 The same job on the same inputs is the same run: a new Job for it resumes where the one before stopped, and one for a

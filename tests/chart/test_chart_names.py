@@ -80,8 +80,8 @@ def test_what_may_change_in_a_running_job(values: Mapping[str, Any]) -> None:
 def test_what_kueue_lets_nobody_change(values: Mapping[str, Any]) -> None:
     """Kueue refuses new labels on a Job that runs, and one of them is the deadline: they make a new Job."""
     queue = {"kueue.queueName": "queue"}
-    assert name_of(queue) != name_of(queue | values)
-    assert name_of(queue | {"backoffLimit": 1}) == name_of(queue)
+    assert name_of(queue) != name_of({**queue, **values})
+    assert name_of({**queue, "backoffLimit": 1}) == name_of(queue)
 
 
 def test_the_bytes_of_the_job_are_in_the_name(tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ def test_every_address_of_a_job_is_looked_at() -> None:
     ("values", "sentence"),
     [
         ({"resources.requests.memory": "8Gi"}, "$.resources.requests.memory: 8Gi differs from the limit, 16Gi"),
+        ({"resources.limits.cpu": 2}, "$.resources.requests.cpu: 4 is more than the limit, 2; lower it"),
+        ({"resources.limits.cpu": "3900m"}, "$.resources.requests.cpu: 4 is more than the limit, 3900m"),
         ({"kueue.priorityClass": "high"}, "$.kueue.priorityClass: means nothing without a queue"),
         ({"podLabels": {"app.kubernetes.io/name": "x"}}, "$.podLabels: app.kubernetes.io/name is the chart's own"),
         (
@@ -142,7 +144,7 @@ def test_every_address_of_a_job_is_looked_at() -> None:
         ),
         ({"extraEnv": [{"name": "A", "value": "a"}, {"name": "A", "value": "b"}]}, "$.extraEnv[1]: A is set by"),
     ],
-    ids=["memory", "kueue", "label", "variable", "twice"],
+    ids=["memory", "cpu", "milli", "kueue", "label", "variable", "twice"],
 )
 def test_what_values_say_together(values: Mapping[str, Any], sentence: str) -> None:
     """Values that contradict each other, or what the chart sets, are refused in one sentence."""

@@ -269,6 +269,13 @@ def test_the_notes_say_where_to_look() -> None:
     assert "WARNING" not in notes
 
 
+def test_the_notes_obey_nobody() -> None:
+    """An address with orders to a terminal or a shell in it is shown harmless, and quoted where it is to be pasted."""
+    install = overlay({"job.output.uri": "s3://loras/\x1b[31m'$(reboot)\n"})
+    notes = told("install", "--dry-run=client", *install[1:]).partition("NOTES:")[2]
+    assert "loraruner registry show 's3://loras/?[31m'\\''$(reboot)?/neon-style'\n" in notes and "\x1b" not in notes
+
+
 @pytest.mark.parametrize(
     ("values", "warning"),
     [

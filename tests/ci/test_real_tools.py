@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support.api_server import ApiServer, served
+from tests.support.api_server import OBJECT, ApiServer, served
 from tests.support.scripted_cluster import pod
 from tests.support.tools import HELM, KUBECTL
 
@@ -101,6 +102,35 @@ def test_failed_and_made_anew(api: ApiServer, folder: Path) -> None:
     (path,) = [line.partition(" ")[2] for line in api.asked if line.startswith("DELETE")]
     assert "/jobs/mine-" in path
     assert any(line in (f"PATCH {path}", f"POST {path.rpartition('/')[0]}") for line in api.asked)
+
+
+METHODS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+def used(asked: list[str]) -> set[tuple[str, str]]:
+    """Resource and verb of every request for an object, as a Role names them."""
+    found = set()
+    for line in asked:
+        method, _, path = line.partition(" ")
+        if match := OBJECT.fullmatch(path):
+            looks = "get" if match["name"] else "list"
+            found.add((match["kind"] + (match["log"] or ""), METHODS.get(method, looks)))
+    return found
+
+
+def test_the_role_of_a_runner_is_enough(api: ApiServer, folder: Path) -> None:
+    """Installed, watched, failed and made anew, nothing is asked that the Role does not give; no Secret is touched."""
+    values = VALUES + "serviceAccount: {create: false, name: trainer}\n"
+    (folder / "values.yaml").write_text(values)
+    api.looks = [*REPLACED[:2], FAILED]
+    code, _, err = train(folder, HELM_DRIVER="configmap")
+    assert code == 66, err
+    api.looks, api.looked = [FAILED, FAILED, FAILED, COMPLETE], 0
+    assert train(folder, HELM_DRIVER="configmap", TRAIN_AGAIN="1")[0] == 0
+    rules = yaml.safe_load((ROOT / "helm/loraruner/rbac/runner.yaml").read_text())["rules"]
+    granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+    asked = used(api.asked)
+    assert {("jobs", "delete"), ("pods/log", "get"), ("configmaps", "list")} < asked <= granted
 
 
 TEXT = 'a\u2028b \U0001f600 \u00e9 \\ud83d\\ude00 \\\\ \\/ / "\\" {{ .Release }} # - x: y\n\t'

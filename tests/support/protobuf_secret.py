@@ -1,4 +1,4 @@
-"""A Secret as Helm sends it to a cluster, protobuf, to the object that it is in JSON."""
+"""A Secret or ConfigMap as Helm sends it to a cluster, protobuf, to the object that it is in JSON."""
 
 import base64
 from collections.abc import Iterator
@@ -8,18 +8,22 @@ MAGIC = b"k8s\x00"
 
 
 def read_secret(body: bytes) -> dict[str, Any]:
-    """Name, labels, type and data; field numbers as in k8s.io/api/core/v1 and apimachinery's generated.proto."""
+    """Name, labels, type and data; field numbers as in generated.proto of k8s.io/api/core/v1 and apimachinery."""
     assert body.startswith(MAGIC)
-    message = dict(_fields(body[len(MAGIC) :]))[2]  # in an envelope that names its type
-    secret = dict(_fields(message))
-    metadata = secret[1]
-    data = {key: base64.b64encode(value.encode("latin-1")).decode() for key, value in _map(message, 2).items()}
+    envelope = dict(_fields(body[len(MAGIC) :]))
+    kind, message = dict(_fields(envelope[1]))[2].decode(), envelope[2]
+    metadata = dict(_fields(message))[1]
+    told = {"name": dict(_fields(metadata))[1].decode(), "labels": _map(metadata, 11)}
+    data = {key: value.encode("latin-1") for key, value in _map(message, 2).items()}
+    if kind == "ConfigMap":
+        texts = {key: value.decode() for key, value in data.items()}
+        return {"apiVersion": "v1", "kind": kind, "metadata": told, "data": texts}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": dict(_fields(metadata))[1].decode(), "labels": _map(metadata, 11)},
-        "type": secret.get(3, b"").decode(),
-        "data": data,
+        "metadata": told,
+        "type": dict(_fields(message)).get(3, b"").decode(),
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
 
 

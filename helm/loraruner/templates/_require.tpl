@@ -62,11 +62,22 @@ out. Nothing else can be looked at before that is mended.
 {{- end -}}
 {{- end }}
 
+{{/* Of a quantity such as 4, "0.5" or 500m. */}}
+{{- define "loraruner.milliCpus" -}}
+{{- $text := toString . -}}
+{{- hasSuffix "m" $text | ternary (trimSuffix "m" $text | float64) (mulf (float64 $text) 1000.0) -}}
+{{- end }}
+
 {{- define "loraruner.valueFaults" -}}
 {{- $limits := .Values.resources.limits -}}
 {{- with dig "requests" "memory" "" .Values.resources -}}
 {{- if ne (toString .) (toString $limits.memory) }}
 - {{ printf "$.resources.requests.memory: %v differs from the limit, %v; leave it out: memory is requested as it is limited, so that a full node does not end this pod first" . $limits.memory | toJson }}
+{{- end -}}
+{{- end -}}
+{{- if $limits.cpu -}}
+{{- if gt (include "loraruner.milliCpus" .Values.resources.requests.cpu | float64) (include "loraruner.milliCpus" $limits.cpu | float64) }}
+- {{ printf "$.resources.requests.cpu: %v is more than the limit, %v; lower it with the limit" .Values.resources.requests.cpu $limits.cpu | toJson }}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.kueue.priorityClass (not .Values.kueue.queueName) }}
