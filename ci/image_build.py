@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,9 @@ from loraruner import __version__, image  # noqa: E402
 LOCKS = {"cpu": ("docker/cpu.lock", "docker/torch-cpu.lock"), "runtime": ("docker/cuda.lock",)}
 BUILDERS = ("buildah", "docker")
 CONTEXT = ("docker/Dockerfile", "docker/install-locked", "docker/finish", "ci/image_check.py", "ci/image_prune.py")
+# The date of all files below our code, and of the layers that hold them: with that of a release, an upgrade would pull
+# every layer again. 1980-01-01, the earliest that archives of all kinds know.
+LAYERS_S = 315_532_800
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 CUDA_RUNTIME = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 TORCH = re.compile(r"^torch==(\S+)", re.MULTILINE)
@@ -57,7 +60,7 @@ class Request:
     revision: str  # of the source; empty where it is not known
     source_url: str  # where the source can be seen; empty: no label
     cached: bool  # whether steps of an earlier build may be taken
-    created_s: int  # seconds since 1970: the date of the image and of every file that the build adds
+    created_s: int  # seconds since 1970: the date of the image and of the files of our code
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -215,37 +218,51 @@ def extra_labels(request: Request) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def command_line(request: Request, context: Path, settings: PipSettings, id_file: Path) -> list[str]:
-    """The builder's command. Raises Refused where docker can't be given what pip uses here."""
-    if request.builder == "buildah":
-        command = ["buildah", "bud", "--isolation", "chroot", "--layers", "--format", "oci"]
-        command += ["--timestamp", str(request.created_s)]
-        for folder in settings.folders:
-            command += ["--volume", f"{folder}:{folder}:ro"]
-    elif settings.folders:
+def commands(request: Request, context: Path, settings: PipSettings, id_file: Path) -> Iterator[list[str]]:
+    """The builder's commands; each leaves an id in ``id_file``, the last one that of the image.
+
+    buildah gives all files of one command one date: what changes less often than a release comes first, with a date of
+    its own. buildah's cache heeds no dates: the last command, of the release's date, is done without it. A folder of
+    this machine that a step sees stays in its layer as an empty one, so only steps that no image is made of see any.
+    Raises Refused where docker can't be given what pip uses here.
+    """
+    given = [word for name, value in build_arguments(request).items() for word in ("--build-arg", f"{name}={value}")]
+    given += [word for name, path in settings.secrets.items() for word in ("--secret", f"id={name},src={path}")]
+    given += ["--file", str(context / "docker/Dockerfile"), "--iidfile", str(id_file)]
+    named = [word for name, value in extra_labels(request).items() for word in ("--label", f"{name}={value}")]
+    named += ["--target", request.target, "--tag", request.tag]
+    fresh = [] if request.cached else ["--no-cache"]
+    if request.builder == "docker":
+        yield [*docker(request, settings), *fresh, *given, *named, str(context)]
+        return
+    mounts = [word for folder in settings.folders for word in ("--volume", f"{folder}:{folder}:ro")]
+    for stage, more in {"system": [], "builder": [], f"packages-{request.target}": mounts}.items():
+        yield [*buildah(LAYERS_S), "--layers", *fresh, *more, *given, "--target", stage, str(context)]
+        given += ["--build-context", f"{stage}=container-image://{id_file.read_text().strip()}"]
+    yield [*buildah(request.created_s), "--layers=false", *given, *named, str(context)]
+
+
+def buildah(date_s: int) -> list[str]:
+    """A build with buildah, all of whose files are of one date."""
+    return ["buildah", "bud", "--isolation", "chroot", "--format", "oci", "--timestamp", str(date_s)]
+
+
+def docker(request: Request, settings: PipSettings) -> list[str]:
+    """A build with docker. Raises Refused where it can't be given what pip uses here."""
+    if settings.folders:
         names = ", ".join(map(str, settings.folders))
         raise Refused(78, f"pip looks into {names}, which docker cannot mount in a build; use BUILDER=buildah")
-    else:
-        # Docker's own store takes no attestations; the bill of materials is in the image.
-        command = ["docker", "buildx", "build", "--provenance=false"]
-        command += ["--output", f"type=docker,name={request.tag},rewrite-timestamp=true"]
-        command += ["--build-arg", f"SOURCE_DATE_EPOCH={request.created_s}"]
-    command += [] if request.cached else ["--no-cache"]
-    for name, value in build_arguments(request).items():
-        command += ["--build-arg", f"{name}={value}"]
-    for name, value in extra_labels(request).items():
-        command += ["--label", f"{name}={value}"]
-    for name, path in settings.secrets.items():
-        command += ["--secret", f"id={name},src={path}"]
-    command += ["--file", str(context / "docker/Dockerfile"), "--target", request.target, "--tag", request.tag]
-    return [*command, "--iidfile", str(id_file), str(context)]
+    # Docker's own store takes no attestations; the bill of materials is in the image.
+    command = ["docker", "buildx", "build", "--provenance=false"]
+    command += ["--output", f"type=docker,name={request.tag},rewrite-timestamp=true"]
+    return [*command, "--build-arg", f"SOURCE_DATE_EPOCH={request.created_s}"]
 
 
 def build(request: Request, context: Path, settings: PipSettings, id_file: Path) -> str:
     """Run the builder; returns the image's id, sha256:..."""
-    command = command_line(request, context, settings, id_file)
     variables = {**containers.environment(), "SOURCE_DATE_EPOCH": str(request.created_s)}
-    subprocess.run(command, check=True, stdout=sys.stderr.fileno(), env=variables)
+    for command in commands(request, context, settings, id_file):
+        subprocess.run(command, check=True, stdout=sys.stderr.fileno(), env=variables)
     return id_file.read_text().strip()
 
 

@@ -144,12 +144,12 @@ def test_the_labels(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_layers_by_how_often_they_change(target: str) -> None:
-    """System, NVIDIA's wheels, torch, other packages, locks, ours: a release changes the last alone."""
+    """System, NVIDIA's wheels, torch, other packages, locks, our data, our code: a release changes the last alone."""
     layers = [rest for name, rest in steps_of(target) if name in ("RUN", "COPY")]
     sources = [re.sub(r"^--from=\S+ ", "", layer).split()[0] for layer in layers[1:]]
     accelerator = ["/layers/nvidia/"] if target == "runtime" else []
     lock = "docker/cpu.lock" if target == "cpu" else "docker/cuda.lock"
-    assert sources == [*accelerator, "/layers/torch/", "/layers/dependencies/", lock, "/layers/app/"]
+    assert sources == [*accelerator, "/layers/torch/", "/layers/dependencies/", lock, "/layers/data/", "/layers/app/"]
     assert layers[0].startswith("set -eu; ")
 
 

@@ -1,5 +1,6 @@
 """``ci/image``: what it refuses, and what it tells the builder."""
 
+import itertools
 import json
 import os
 import runpy
@@ -19,7 +20,7 @@ BASE = "registry.example.com/python"
 PINNED = f"{BASE}@sha256:{'ab' * 32}"
 PASSWORD = "planted-secret-0123456789"
 WHEEL = f"loraruner-{__version__}-py3-none-any.whl"
-# A builder that writes down its arguments and environment, and the id that it was asked for.
+# A builder that writes down its arguments and environment, one call after the other, and an id: the first is 11...
 BUILDER = """\
 #!{python}
 import json, os, pathlib, sys
@@ -32,9 +33,11 @@ seen = {{
     "secrets": [pathlib.Path(path).read_text() for path in secrets if path.endswith("pip.conf")],
     "modes": [oct(os.stat(path).st_mode & 0o777) for path in secrets if path.endswith("pip.conf")],
 }}
-pathlib.Path({seen!r}).write_text(json.dumps(seen))
+path = pathlib.Path({seen!r})
+calls = [*(json.loads(path.read_text()) if path.exists() else []), seen]
+path.write_text(json.dumps(calls))
 print("words of the builder")
-pathlib.Path(options["--iidfile"]).write_text("sha256:" + "cd" * 32)
+pathlib.Path(options["--iidfile"]).write_text("sha256:" + str(len(calls)) * 64)
 """
 
 
@@ -68,9 +71,13 @@ class Builders:
         )
         return done.returncode, done.stdout, done.stderr
 
+    def calls(self) -> list[SimpleNamespace]:
+        """What the builder was told, call by call."""
+        return [SimpleNamespace(**call) for call in json.loads(self.seen.read_text())]
+
     def told(self) -> SimpleNamespace:
-        """What the builder was told."""
-        return SimpleNamespace(**json.loads(self.seen.read_text()))
+        """What it was told last, when it makes the image."""
+        return self.calls()[-1]
 
 
 @pytest.fixture
@@ -114,16 +121,44 @@ def test_buildah_is_told_everything(builders: Builders) -> None:
     """The id alone is on stdout; dates, labels, arguments and target are the builder's; the password is in no word."""
     builders.install("buildah", "docker")
     code, out, err = builders(SOURCE_URL="https://git.example.com/loraruner", RELEASE="1")
-    assert (code, out) == (0, "sha256:" + "cd" * 32 + "\n") and "words of the builder" in err
+    assert (code, out) == (0, f"sha256:{'4' * 64}\n") and "words of the builder" in err
     told = builders.told()
     line = " ".join(told.arguments)
-    assert line.startswith("bud --isolation chroot --layers --format oci --timestamp 1700000000")
+    assert line.startswith("bud --isolation chroot --format oci --timestamp 1700000000 --layers=false --build-arg ")
     assert f"--target cpu --tag localhost/loraruner:{__version__}-cpu" in line and "--no-cache" not in line
     for argument in (f"BASE_IMAGE={PINNED}", f"BASE_NAME={BASE}", "CREATED=2023-11-14T22:13:20Z", "CUDA_VERSION=none"):
         assert f"--build-arg {argument}" in line
     assert f"--label org.opencontainers.image.base.digest=sha256:{'ab' * 32}" in line
     assert "--label org.opencontainers.image.source=https://git.example.com/loraruner" in line
-    assert PASSWORD not in line + out + err
+    assert PASSWORD not in str([call.arguments for call in builders.calls()]) + out + err
+
+
+@pytest.mark.parametrize("target", ["cpu", "runtime"])
+def test_what_a_release_does_not_change_is_built_with_a_date_of_its_own(builders: Builders, target: str) -> None:
+    """The layers below our code come first, all of 1980 and without the labels of a release; the image stands on them
+    by id, and is made without the cache, where the layer of a release with another date could be found."""
+    builders.install("buildah")
+    assert builders(TARGET=target)[0] == 0
+    *lower, image = (call.arguments for call in builders.calls())
+    stages = {"system": "1", "builder": "2", f"packages-{target}": "3"}
+    for arguments, stage in zip(lower, stages, strict=True):
+        line = " ".join(arguments)
+        assert "--timestamp 315532800 --layers --build-arg" in line and line.endswith(f"--target {stage}")
+        assert "--label" not in line and "--tag" not in line and "--secret id=pipconf" in line
+    contexts = [value for name, value in itertools.pairwise(image) if name == "--build-context"]
+    assert contexts == [f"{stage}=container-image://sha256:{digit * 64}" for stage, digit in stages.items()]
+
+
+def test_folders_of_this_machine_leave_no_trace(builders: Builders) -> None:
+    """buildah makes a folder in a layer for each that a step sees: only the call whose steps are left behind sees any,
+    and the stages below are given to it ready-made."""
+    builders.install("buildah")
+    (builders.folder / "pip.conf").write_text(f"[global]\nfind-links = {builders.folder}\n")
+    assert builders()[0] == 0
+    system, builder, packages, image = (" ".join(call.arguments) for call in builders.calls())
+    assert f"--volume {builders.folder}:{builders.folder}:ro" in packages
+    assert not any("--volume" in line for line in (system, builder, image))
+    assert "system=container-image://" in packages and "builder=container-image://" in packages
 
 
 def test_the_index_is_a_secret(builders: Builders) -> None:
@@ -148,7 +183,8 @@ def test_the_context_is_small(builders: Builders, target: str, locks: list[str],
     told = builders.told()
     assert [name for name in told.context if name.endswith(".lock")] == [f"docker/{name}" for name in locks]
     assert f"dist/{WHEEL}" in told.context and len(told.context) == 6 + len(locks)
-    assert {f"CUDA_VERSION={cuda}", "registry.example.com/l:1", "--no-cache"} <= set(told.arguments)
+    assert {f"CUDA_VERSION={cuda}", "registry.example.com/l:1", "--layers=false"} <= set(told.arguments)
+    assert all("--no-cache" in call.arguments for call in builders.calls()[:-1])
 
 
 def test_docker_is_told_the_same(builders: Builders) -> None:
@@ -183,11 +219,15 @@ def test_a_build_that_is_stopped_leaves_no_secret(builders: Builders) -> None:
 
 
 def test_ci_image_needs_a_python(tmp_path: Path) -> None:
-    """Before make setup the script says what to do."""
-    done = subprocess.run(
-        [ROOT / "ci/image"], env={**os.environ, "PYTHON": str(tmp_path / "no")}, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout) == (78, "") and "run make setup" in done.stderr
+    """Before make setup, or with a Python that has no loraruner, the script says what to do in a line."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} -I "$@"\n')
+    bare.chmod(0o755)
+    for python in (tmp_path / "no", bare):
+        variables = {**os.environ, "PYTHON": str(python)}
+        done = subprocess.run([ROOT / "ci/image"], env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+        assert "run make setup" in done.stderr
 
 
 GIT = """\

@@ -145,9 +145,9 @@ class BaseTools:
         path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.log}\n{script}\n')
         path.chmod(0o755)
 
-    def __call__(self) -> tuple[int, str, str]:
+    def __call__(self, python: str = sys.executable) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of ci/base-image."""
-        variables = {"PATH": f"{self.folder}:{os.environ['PATH']}", "PYTHON": sys.executable, "CONTAINERS_CONF": "/x"}
+        variables = {"PATH": f"{self.folder}:{os.environ['PATH']}", "PYTHON": python, "CONTAINERS_CONF": "/x"}
         command = [ROOT / "ci/base-image"]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
@@ -175,6 +175,14 @@ def test_a_base_needs_root(tmp_path: Path) -> None:
     tools = BaseTools(tmp_path, there=False, user=1000)
     code, out, err = tools()
     assert (code, out) == (77, "") and "debootstrap needs root" in err and "BASE_IMAGE" in err
+
+
+def test_a_base_needs_a_python(tmp_path: Path) -> None:
+    """Before make setup one sentence says what to do, and no minute is spent on a base that nobody can import."""
+    tools = BaseTools(tmp_path, there=True)
+    code, out, err = tools(str(tmp_path / "no-python"))
+    assert (code, out, err.count("\n")) == (78, "", 1) and "no-python; run make setup" in err
+    assert not tools.log.exists()
 
 
 def test_an_archive_that_fails(tmp_path: Path) -> None:

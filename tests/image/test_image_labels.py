@@ -20,6 +20,7 @@ from tests.support.dockerfile import ROOT
 
 pytestmark = pytest.mark.image
 
+LAYERS_S = 315_532_800  # 1980-01-01
 MEASURED = ("org.opencontainers.image.version", "org.opencontainers.image.revision")
 OWN = "com.loraruner."
 # Every module of the environment, and whether its bytecode is there, used without a look at the source's date.
@@ -132,9 +133,10 @@ def test_nothing_gives_more_rights(image: str) -> None:
 
 
 def test_nothing_is_left_of_the_build(image: str) -> None:
-    """No package lists, archives, logs or caches; pip and the wheels stay behind."""
+    """No package lists, archives, logs or caches; pip, the wheels and the places where they were found stay behind."""
     search = "find /var/lib/apt/lists /var/cache/apt /var/log /root/.cache /build /wheels /layers /locks -type f"
     assert inside(image, "sh", "-c", f"{search} 2>/dev/null || true", options=("--user", "0:0")) == ""
+    assert inside(image, "ls", "/opt").split() == ["loraruner", "venv"]
     assert "pip" not in {name.lower() for name, _ in python(image, INSTALLED)}
 
 
@@ -142,7 +144,7 @@ def test_no_secret_is_left(image: str, layers: list[Path]) -> None:
     """What pip was told of its index stands in no layer, no history and no configuration of the image."""
     mark = runpy.run_path(str(ROOT / "ci/image_pip.py"))["MARK"]
     texts = [path for path in layers[0].parent.iterdir() if path not in layers]
-    assert len(layers) == 6 and len(texts) >= 2
+    assert len(layers) == 7 and len(texts) >= 2
     assert [path.name for path in (*layers, *texts) if holds(path, mark.encode())] == []
     history = told("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
     assert mark not in history and "://" not in history
@@ -166,11 +168,22 @@ def test_a_planted_secret_is_found(tmp_path: Path) -> None:
 
 
 def test_dates_are_those_of_the_source(layers: list[Path], inspected: dict[str, Any]) -> None:
-    """Every file that the build added has the date of the image, so that a second build can have the same bytes."""
+    """Our code has the date of the image, so that a second build can have the same bytes; all below it, but the base,
+    has one that no release changes, so that an upgrade pulls our code alone."""
     created_s = int(datetime.fromisoformat(inspected["Created"]).timestamp())
-    for layer in layers[-2:]:
+    assert created_s > LAYERS_S
+    for layer, date_s in zip(layers[1:], [LAYERS_S] * (len(layers) - 2) + [created_s], strict=True):
         with tarfile.open(layer) as archive:
-            assert {member.mtime for member in archive} == {created_s}
+            assert {member.mtime for member in archive} == {date_s}
+
+
+def test_large_data_lie_below_our_code(layers: list[Path]) -> None:
+    """The code's layer, which every release changes, has no large file of data; they are in the layer below it."""
+    with tarfile.open(layers[-1]) as archive:
+        assert [member.name for member in archive if member.size > 200 << 10 and ".py" not in member.name] == []
+    with tarfile.open(layers[-2]) as archive:
+        files = {member.name.rpartition("site-packages/")[2] for member in archive if member.isfile()}
+    assert files == {"loraruner/families/diffusion/sd1/merges.txt"}
 
 
 @pytest.mark.parametrize("user", ["10001:10001", "12345:0", "54321:54321"])
