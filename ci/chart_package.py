@@ -31,8 +31,10 @@ def package(folder: Path, out: Path, epoch: int) -> Path:
         packed = Path(scratch, "packed")
         packed.mkdir()
         command = [str(helm), "package", str(copy), "--destination", str(packed)]
-        # Nothing of the user's own Helm, such as plugins, has a part in it.
-        apart = dict.fromkeys(("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"), str(Path(scratch, "home")))
+        # Nothing of the user's own Helm, such as plugins and logins, has a part in it, and no home is needed.
+        names = ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS")
+        apart = dict.fromkeys(names, str(Path(scratch, "home")))
+        apart["HELM_REGISTRY_CONFIG"] = str(Path(scratch, "home", "registry.json"))
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | apart)
         if done.returncode:
             raise ValueError(f"{folder}: helm package refuses it: {done.stderr.strip()}")

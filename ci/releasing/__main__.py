@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Release or promote; the exit code, one of docs/exit-codes.md."""
     options = parser().parse_args(arguments)
     # As an exception it lets every block end, and with one goes the file that holds the login.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda number, frame: sys.exit(128 + number))
     try:
         return promote(options) if options.action == "promote" else release(options)
     except LoraRunerError as error:
@@ -51,11 +52,14 @@ def release(options: argparse.Namespace) -> int:
     chosen = settings.read(base_needed=not all(wanted.values()))
     commit = tree.read(ROOT)
     tree.require_clean(commit)
-    if not options.candidate:
+    if options.candidate:
+        tree.require_no_other_tag(commit)
+    else:
         tree.require_tag(commit)
     base = os.environ.get("BASE_IMAGE", "")
     say(f"{commit.version} from {commit.revision}, images {', '.join(wanted)}")
-    sent = publish.release(commit, chosen, wanted, base, say, only_look=options.dry_run)
+    with tree.alone(commit):
+        sent = publish.release(commit, chosen, wanted, base, say, only_look=options.dry_run)
     return told(commit.version, "released", sent, options.dry_run)
 
 

@@ -5,7 +5,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ci.releasing.tree import Tree, export
 from loraruner.errors import DataInvalid, VersionConflict
 
 MADE, RECORD, SUMS = "made.json", "release.json", "SHA256SUMS"
+MAKING = ".making-"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class Workshop:
         """Those of an earlier run for the same order, where their digests still hold; otherwise new ones."""
         made_for = self._made_for()
         if not self._is_kept(made_for):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".making-") as folder:
+            for left in self.folder.parent.glob(f"{MAKING}*"):  # by a run that was killed, as only one is at work here
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=MAKING) as folder:
                 result = self._make(Path(folder), made_for)
                 shutil.rmtree(self.folder, ignore_errors=True)
                 os.replace(result, self.folder)
@@ -88,10 +92,10 @@ class Workshop:
             raise DataInvalid(
                 f"the chart is for {app_version} and this is {tree.version}: set appVersion in Chart.yaml"
             )
-        built = [
-            packages.build(source, scratch / f"{source.name}-dist", tree.epoch_s, dict(os.environ))
-            for source in sources
-        ]
+        outputs = [scratch / f"{source.name}-dist" for source in sources]
+        with ThreadPoolExecutor() as threads:  # two processes, most of a minute each
+            build = partial(packages.build, epoch_s=tree.epoch_s, environment=dict(os.environ))
+            built = list(threads.map(build, sources, outputs))
         packages.require_equal(*built)
         kept = [Path(shutil.copy(path, result)) for path in built[0]]
         for target, given in self._order.images.items():
@@ -124,6 +128,7 @@ class Workshop:
         else:
             if given:
                 images.fetch(self._commands, images.reference(given), layout)
+                images.require_made_from(self._commands, self._tree, given, layout)
             else:
                 images.build(self._tree, target, wheel, layout)
             manifest = images.read(target, self._tree.version, layout).manifest

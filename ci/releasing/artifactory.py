@@ -44,7 +44,7 @@ class Artifactory:
         matrix = "".join(f";{_matrix(name)}={_matrix(value)}" for name, value in properties.items())
         url, digests = f"{self._url}/{quoted(repository, path)}{matrix}", of_file(file)
         known = self._web.ask("PUT", url, body=b"", headers={**_headers(digests), "X-Checksum-Deploy": "true"})
-        if known.status == 201:
+        if known.status in (200, 201):
             return
         if known.status != 404:
             raise refused(known, f"PUT {repository}/{path} by its digests")

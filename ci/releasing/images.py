@@ -59,6 +59,22 @@ def fetch(commands: Commands, source: str, layout: Path) -> None:
         commands.run([*copy, source, f"oci:{layout}"], as_caller=True)
 
 
+def revision_of(config: str) -> str:
+    """The commit that an image says it was made from, by its configuration; nothing where it names none."""
+    found = json.loads(config).get("config") or {}
+    return str((found.get("Labels") or {}).get(REVISION, ""))
+
+
+def require_made_from(commands: Commands, tree: Tree, given: str, layout: Path) -> None:
+    """DataInvalid where a ready-made image is from another commit: the build would tell an untruth of it."""
+    made_from = revision_of(commands.run(["skopeo", "inspect", "--config", f"oci:{layout}"], as_caller=True))
+    if made_from != tree.revision:
+        raise DataInvalid(
+            f"--image {given} was made from {made_from or 'no commit that it names'}, and this is {tree.revision}: "
+            "build it from this commit"
+        )
+
+
 def build(tree: Tree, target: str, wheel: Path, layout: Path) -> None:
     """Make the image by ci/image around a wheel; DataInvalid when that fails."""
     builder = os.environ.get("BUILDER") or next((name for name in ("buildah", "docker") if shutil.which(name)), "")
@@ -67,7 +83,7 @@ def build(tree: Tree, target: str, wheel: Path, layout: Path) -> None:
     name = f"localhost/loraruner:{tag(tree.version, target)}"
     chosen = {
         "RELEASE": "1", "TARGET": target, "IMAGE": name, "WHEEL": str(wheel), "BUILDER": builder,
-        "SOURCE_DATE_EPOCH": str(tree.epoch_s),
+        "SOURCE_DATE_EPOCH": str(tree.epoch_s), "REVISION": tree.revision,
     }  # fmt: skip
     _run([str(tree.root / "ci/image")], tree.root, chosen)
     if builder == "docker":

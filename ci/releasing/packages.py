@@ -17,7 +17,8 @@ AGES_S = (0, 86_413)  # two exports differ in the times of all their files
 def build(source: Path, output: Path, epoch_s: int, environment: dict[str, str]) -> list[Path]:
     """Wheel and sdist of a copy of the tree, in ``output``; DataInvalid with the end of the log."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), str(source)]
-    fixed = {"SOURCE_DATE_EPOCH": str(epoch_s), "PYTHONHASHSEED": "0"}
+    # A home of its own: setuptools reads ~/.pydistutils.cfg, and would build something else on another machine.
+    fixed = {"SOURCE_DATE_EPOCH": str(epoch_s), "PYTHONHASHSEED": "0", "HOME": str(output), "PYTHONNOUSERSITE": "1"}
     done = subprocess.run(
         command, cwd=source, env={**without_secrets(environment), **fixed}, capture_output=True, text=True, check=False,
         umask=0o022,

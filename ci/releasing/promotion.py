@@ -19,6 +19,7 @@ from ci.releasing.steps import Say, Step, settle
 from ci.releasing.tree import Tree
 from loraruner.errors import DataInvalid, InputMissing, IntegrityError
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -40,6 +41,8 @@ def promote(tree: Tree, settings: Settings, target: Repositories, say: Say, *, o
         candidate = read(tree, candidates)
         if not candidates.files.build(settings.build_name, tree.version):
             raise InputMissing(f"build {settings.build_name}/{tree.version} is not there: finish ci/release first")
+        if candidate.record.get("image_address") == str(source.images) != str(target.images):
+            say(f"the chart names {source.images}, which its users have to be able to read (RELEASE_IMAGE_ADDRESS)")
         steps = [
             *_packages(candidate, candidates, releases, Path(folder)),
             *_images(candidate, candidates, releases),
@@ -56,12 +59,23 @@ def read(tree: Tree, candidates: Servers) -> Candidate:
     }
     sums = of_checksums(texts[SUMS].decode("utf-8"))
     _require(RECORD, texts[RECORD], sums.get(RECORD, ""))
-    record = json.loads(texts[RECORD])
-    if record["revision"] != tree.revision:
-        raise DataInvalid(f"the candidate was made from {record['revision']} and HEAD is {tree.revision}: check it out")
-    unfit = [name for name in (*record["packages"], *record["files"]) if not FILE_NAME.fullmatch(name)]
+    try:
+        record = json.loads(texts[RECORD])
+        if record["revision"] != tree.revision:
+            raise DataInvalid(f"the candidate is from {record['revision']} and HEAD is {tree.revision}: check it out")
+        names = [*record["packages"], *record["files"], record["chart"]["file"]]
+        tags = [record["chart"]["version"], *(image["tag"] for image in record["images"].values())]
+        unfit = [name for name in (*names, *tags) if not FILE_NAME.fullmatch(name)]
+        unfit += [image["digest"] for image in record["images"].values() if not DIGEST.fullmatch(image["digest"])]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataInvalid(f"{RECORD} of the candidate is no record of a release ({error!r}): do not use it") from error
     if unfit:
-        raise DataInvalid(f"{RECORD} of the candidate names {unfit[0]!r}, which is no name of a file: do not use it")
+        raise DataInvalid(
+            f"{RECORD} of the candidate names {unfit[0]!r}, which is no name of a file, tag or digest: do not use it"
+        )
+    unknown = [name for name in names if name not in (*sums, SUMS)]
+    if unknown:
+        raise IntegrityError(f"{SUMS} of the candidate does not know {unknown[0]}: do not use it")
     return Candidate(record, {**sums, SUMS: of_bytes(texts[SUMS]).sha256})
 
 
@@ -94,7 +108,10 @@ def _chart(candidate: Candidate, source: Servers, target: Servers) -> Step:
     name, digest = f":{chart['version']}", f"sha256:{candidate.sha256[chart['file']]}"
 
     def send() -> None:
-        if source.charts.chart(name) != digest:
+        there = source.charts.chart(name)
+        if not there:
+            raise InputMissing(f"chart {source.charts.place}{name} is not there: finish ci/release first")
+        if there != digest:
             raise IntegrityError(f"chart {source.charts.place}{name} is not the one of {SUMS}: release it anew")
         target.charts.copy_from(source.charts, source.charts.digest(name), name)
 

@@ -11,8 +11,9 @@ from ci.releasing.commands import commands
 from ci.releasing.digests import of_bytes, of_file, sha256
 from ci.releasing.servers import Servers
 from ci.releasing.settings import Settings
-from ci.releasing.steps import Say, Step, settle
+from ci.releasing.steps import Say, Step, require_there, settle
 from ci.releasing.tree import Tree
+from loraruner.errors import VersionConflict
 
 
 def release(tree: Tree, settings: Settings, wanted: Mapping[str, str], base: str, say: Say, *, only_look: bool) -> int:
@@ -26,10 +27,30 @@ def release(tree: Tree, settings: Settings, wanted: Mapping[str, str], base: str
         there = servers.opened(settings, places, runner, servers.client(settings))
         order = Order(wanted, base, settings.image_address or str(places.images))
         made = Workshop(tree, order, runner, there.images, say).artefacts()
-        sent = settle(uploads(tree, settings, made, there), say, only_look=only_look)
+        steps = uploads(tree, settings, made, there)
+        sent = settle(steps, say, only_look=only_look, before=partial(require_own_build, tree, settings, made, there))
         if only_look:
             return sent
+        if sent:
+            require_there(steps)
         return sent + settle(ties(tree, settings, made, there, say), say)
+
+
+def require_own_build(tree: Tree, settings: Settings, made: Artefacts, there: Servers) -> None:
+    """VersionConflict where the build of this version made other things, before anything is sent beside it."""
+    found = there.files.build(settings.build_name, tree.version)
+    if not found:
+        return
+    # Of the chart it lists the manifest, which helm writes when it pushes: that is compared at the end.
+    kinds = [module for module in found.get("modules", []) if module.get("type") != "helm"]
+    listed = {(file.get("name"), file.get("sha256")) for module in kinds for file in module.get("artifacts", [])}
+    ours = {(path.name, sha256(path)) for path in (*made.packages, *made.notes)}
+    ours |= {("manifest.json", image.digest.partition(":")[2]) for image in made.images}
+    if listed != ours:
+        names = ", ".join(sorted({str(name) for name, _ in listed ^ ours}))
+        raise VersionConflict(
+            f"nothing was sent, as build {settings.build_name}/{tree.version} is there and made other bytes of: {names}"
+        )
 
 
 def uploads(tree: Tree, settings: Settings, made: Artefacts, there: Servers) -> list[Step]:

@@ -31,7 +31,10 @@ class Index:
 
     def fetch(self, file_name: str) -> bytes:
         """The bytes of a file that the index has."""
-        answer = self._web.ask("GET", urldefrag(self._address(file_name)).url)
+        address = urldefrag(self._address(file_name)).url
+        if not address:
+            raise InputMissing(f"{self._page} does not list {file_name}: finish ci/release first")
+        answer = self._web.ask("GET", address)
         if answer.status != 200:
             raise TemporaryFailure(
                 f"{self._page} lists {file_name} and answers {answer.status} for it: try again later"

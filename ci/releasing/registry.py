@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from ci.releasing.commands import Commands, NotThere, helm
-from ci.releasing.images import NO_POLICY, REVISION
+from ci.releasing.images import NO_POLICY, revision_of
 from ci.releasing.settings import OciPlace
 from loraruner.errors import InputMissing
 
@@ -35,8 +35,7 @@ class Registry:
 
     def revision(self, name: str) -> str:
         """The commit that an image says it was made from."""
-        found = json.loads(self._inspect(name, "--config")).get("config", {}).get("Labels") or {}
-        return str(found.get(REVISION, ""))
+        return revision_of(self._inspect(name, "--config"))
 
     def push_layout(self, layout: Path | None, name: str) -> None:
         """Push the image of a layout as it is; InputMissing where there is none, as an earlier run found it here."""
@@ -47,7 +46,12 @@ class Registry:
     def copy_from(self, source: "Registry", digest: str, name: str) -> None:
         """Copy what another place has under a digest, unchanged."""
         flags = ["--preserve-digests", *source._at("src"), *self._at("dest")]
-        self._copy(f"docker://{source.place}@{digest}", f"docker://{self.place}{name}", flags)
+        try:
+            self._copy(f"docker://{source.place}@{digest}", f"docker://{self.place}{name}", flags)
+        except NotThere as error:
+            raise InputMissing(
+                f"{source.place}@{digest} or the repository {self.place} is not there: {error}"
+            ) from error
 
     def _copy(self, source: str, target: str, flags: list[str]) -> None:
         self._commands.run(["skopeo", NO_POLICY, "copy", "--quiet", *flags, source, target])

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from loraruner.errors import SpecInvalid
 
 TARGETS = ("cpu", "runtime")
+URL = re.compile(r"https?://[^\s?#\\]+")  # nothing behind the path, as ours is appended
+BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]*")  # what needs no second meaning in paths and properties
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 REPOSITORY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-OCI_PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
+OCI_PLACE = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-f:]+\])(?::\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+")
 
 MEANINGS = {
     "PYPI_URL": "the address that twine uploads to, such as https://HOST/artifactory/api/pypi/pypi-candidate",
@@ -97,11 +99,16 @@ class Reader:
     def url(self, name: str, meaning: str) -> str:
         """An https address, or one on loopback, without credentials; no slash at its end."""
         value = self.text(name, meaning)
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            self.faults.append(f"{name}={value} is no address: give {meaning or 'one with https://'}")
-        elif parts.username or parts.password:
+        if "@" in value:
             self.faults.append(f"{name} holds credentials: give them by RELEASE_USER and RELEASE_TOKEN_FILE")
+            return ""
+        try:
+            parts = urlsplit(value)
+            is_fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_fit, parts = False, urlsplit("")
+        if value and not (is_fit and URL.fullmatch(value)):
+            self.faults.append(f"{name}={value} is no address: give {meaning or 'one with https://'}")
         elif parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             self.faults.append(f"{name}={value} would carry the token unencrypted: give an https address")
         return value.rstrip("/")
@@ -111,11 +118,30 @@ class Reader:
         value = self.text(name, meaning).rstrip("/")
         scheme, _, rest = value.rpartition("://")
         host, _, path = rest.partition("/")
-        if value and (scheme not in ("", "oci", "https", "http") or not OCI_PATH.fullmatch(path) or "@" in host):
+        if "@" in value:
+            self.faults.append(f"{name} holds credentials: give them by RELEASE_USER and RELEASE_TOKEN_FILE")
+        elif value and not (scheme in ("", "oci", "https", "http") and OCI_PLACE.fullmatch(rest)):
             self.faults.append(f"{name}={value} is no place in a registry: give {meaning}")
         elif scheme == "http" and not is_loopback(urlsplit(f"//{host}").hostname or ""):
             self.faults.append(f"{name}={value} would carry the token unencrypted: leave out http://")
         return OciPlace(host, path, scheme == "http")
+
+    def account(self) -> Account:
+        """Who publishes, as HTTP can say it."""
+        user = self.text("RELEASE_USER", "the account that publishes")
+        token = self.text("RELEASE_TOKEN", "its access token, better as a file by RELEASE_TOKEN_FILE")
+        if ":" in user or not user.isprintable():
+            self.faults.append("RELEASE_USER holds a colon or a control character, which no login can carry")
+        if not token.isprintable():
+            self.faults.append("RELEASE_TOKEN holds a control character or a line break: give the token alone")
+        return Account(user, token)
+
+    def named(self, name: str, otherwise: str, form: re.Pattern[str]) -> str:
+        """A name of a certain form."""
+        value = self.text(name) or otherwise
+        if value and not form.fullmatch(value):
+            self.faults.append(f"{name}={value} is no name that can be used here: give one like {form.pattern}")
+        return value
 
     def key(self, name: str, meaning: str) -> str:
         """The key of a repository."""
@@ -141,15 +167,12 @@ def read(environment: Mapping[str, str] = os.environ, *, promotes: bool = False,
     reader = Reader(environment)
     settings = Settings(
         artifactory=reader.url("ARTIFACTORY_URL", "the server of files and builds, such as https://HOST/artifactory"),
-        account=Account(
-            reader.text("RELEASE_USER", "the account that publishes"),
-            reader.text("RELEASE_TOKEN", "its access token, better as a file by RELEASE_TOKEN_FILE"),
-        ),
+        account=reader.account(),
         candidate=reader.repositories("RELEASE"),
         promoted=reader.repositories("PROMOTE") if promotes else None,
-        build_name=reader.text("RELEASE_BUILD_NAME") or "loraruner",
-        project=reader.text("RELEASE_PROJECT"),
-        image_address=reader.text("RELEASE_IMAGE_ADDRESS"),
+        build_name=reader.named("RELEASE_BUILD_NAME", "loraruner", BUILD_NAME),
+        project=reader.named("RELEASE_PROJECT", "", REPOSITORY_KEY),
+        image_address=reader.named("RELEASE_IMAGE_ADDRESS", "", OCI_PLACE),
     )
     if base_needed:
         base = environment.get("BASE_IMAGE", "")

@@ -2,12 +2,14 @@
 
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.artifactory import Artifactory
 from tests.support.released import Project
+from tests.support.tiny_image import write_image
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,8 @@ def test_a_build_of_others_is_refused(project: Project, server: Artifactory) -> 
     module = {"id": "x", "type": "generic", "artifacts": [{"name": "x", "sha256": "0" * 64}]}
     server.builds["loraruner/0.0.1"] = {"modules": [module]}
     run = project.release()
-    assert run.code == 73 and "build loraruner/0.0.1 is there with sha256:" in run.err
+    assert run.code == 73 and "build loraruner/0.0.1 is there and made other bytes of: " in run.err
+    assert server.writes() == []
     assert server.builds["loraruner/0.0.1"] == {"modules": [module]}
 
 
@@ -75,11 +78,24 @@ def test_an_image_from_another_commit_is_refused(project: Project, server: Artif
     assert server.writes()[number:] == []
 
 
+def test_a_given_image_from_another_commit_is_refused(project: Project, server: Artifactory) -> None:
+    """A ready-made image whose label names another commit, or none, is no part of this release: 65, nothing sent."""
+    for revision, said in (("1" * 40, "1" * 40), ("", "no commit that it names")):
+        shutil.rmtree(project.image)
+        write_image(project.image, "other", revision=revision)
+        run = project.release()
+        assert run.code == 65 and f"was made from {said}, and this is" in run.err
+    assert server.writes() == []
+
+
 def test_kept_artefacts_are_judged_by_their_digests(project: Project) -> None:
-    """A kept file that has changed since is not sent: everything is made anew."""
+    """A kept file that has changed since is not sent: everything is made anew; what a killed run left goes."""
     spoil(project.made / "release.json")
+    left = project.made.parent / ".making-killed"
+    left.mkdir()
     run = project.release()
     assert run.code == 0 and "made twice and equal" in run.out
+    assert not left.exists()
 
 
 def test_promotion_refuses_other_bytes(project: Project, server: Artifactory) -> None:
@@ -110,3 +126,27 @@ def test_promotion_writes_no_strange_names(project: Project, server: Artifactory
     server.put(f"{place}/SHA256SUMS", f"{digest}  release.json\n".encode())
     run = project.promote()
     assert (run.code, server.promotions) == (65, []) and "'../escaped', which is no name of a file" in run.err
+    digest = server.put(f"{place}/release.json", b"[]")
+    server.put(f"{place}/SHA256SUMS", f"{digest}  release.json\n".encode())
+    run = project.promote()
+    assert (run.code, server.promotions) == (65, []) and "is no record of a release" in run.err
+
+
+def test_promotion_of_what_is_not_there(project: Project, server: Artifactory) -> None:
+    """A package, an image and a chart that are gone from the candidates are told, each as 66, without a traceback."""
+    assert project.release().code == 0
+    behind = server.behind.folder  # type: ignore[attr-defined]
+    packages = behind / "pypi-candidate/data"
+    packages.rename(packages.with_name("away"))
+    packages.mkdir()
+    run = project.promote()
+    assert run.code == 66 and "does not list loraruner-0.0.1-py3-none-any.whl" in run.err
+    shutil.rmtree(packages)
+    packages.with_name("away").rename(packages)
+    for name in ("docker-candidate/loraruner", "helm-candidate/loraruner"):
+        (place,) = behind.glob(f"registry/data/docker/registry/v2/repositories/{name}")
+        place.rename(place.with_name("away"))
+        run = project.promote()
+        place.with_name("away").rename(place)
+        assert run.code == 66 and f"{name}" in run.err, run.err
+    assert project.promote().code == 0

@@ -9,7 +9,7 @@ import pytest
 from ci.releasing import settings, tree
 from ci.releasing.__main__ import images
 from ci.releasing.settings import targets
-from loraruner.errors import DataInvalid, SpecInvalid
+from loraruner.errors import DataInvalid, SpecInvalid, TemporaryFailure
 from tests.release import conftest
 from tests.support.released import GIT
 
@@ -56,7 +56,15 @@ def test_whole_settings() -> None:
         ("RELEASE_OCI_REPOSITORY", "registry.example.com", "is no place in a registry"),
         ("RELEASE_OCI_REPOSITORY", "registry.example.com/loras:1.0", "is no place in a registry"),
         ("RELEASE_CHART_REPOSITORY", "http://registry.example.com/charts", "would carry the token unencrypted"),
-        ("RELEASE_CHART_REPOSITORY", "oci://u:p@registry.example.com/charts", "is no place in a registry"),
+        ("RELEASE_CHART_REPOSITORY", "oci://me:secret@registry.example.com/charts", "holds credentials"),
+        ("RELEASE_PYPI_URL", "ftp://me:secret@artifacts.example.com/x", "holds credentials"),
+        ("ARTIFACTORY_URL", "https://[::1", "is no address"),
+        ("ARTIFACTORY_URL", "https://artifacts.example.com:port/artifactory", "is no address"),
+        ("ARTIFACTORY_URL", "https://artifacts.example.com/artifactory?x=1", "is no address"),
+        ("RELEASE_IMAGE_ADDRESS", 'registry.example.com/x"\\n  evil: "', "is no name"),
+        ("RELEASE_BUILD_NAME", "team;x=1/loras", "is no name"),
+        ("RELEASE_USER", "me:too", "holds a colon"),
+        ("RELEASE_TOKEN", "a\nb", "holds a control character"),
         ("PROMOTE_GENERIC_REPOSITORY", "../etc", "is no key of a repository"),
         ("RELEASE_TOKEN_FILE", "/nowhere/token", "are both set"),
     ],
@@ -65,6 +73,7 @@ def test_unfit_values_are_refused(name: str, value: str, said: str) -> None:
     """A value that would leak the token or that means no place is named."""
     text = faults(**{name: value})
     assert said in text and name in text
+    assert "secret" not in text
 
 
 def test_the_token_may_lie_in_a_file(tmp_path: Path) -> None:
@@ -163,12 +172,87 @@ def test_exports_differ_in_nothing_but_their_age(checkout: Path, tmp_path: Path)
     assert second.stat().st_mtime - first.stat().st_mtime == 100
 
 
-def test_links_are_not_released(checkout: Path, tmp_path: Path) -> None:
-    """A symbolic link, which an archive of the sources could lead anywhere, ends the export."""
-    (checkout / "link").symlink_to("/etc/passwd")
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "deep/../../outside"])
+def test_links_out_of_the_tree_are_not_released(checkout: Path, tmp_path: Path, target: str) -> None:
+    """A symbolic link that an archive of the sources could follow anywhere ends the export."""
+    (checkout / "link").symlink_to(target)
     commit(checkout)
-    with pytest.raises(DataInvalid, match="link is neither a file nor a folder"):
+    with pytest.raises(DataInvalid, match="link is no file, no folder and no link to one of the tree"):
         tree.export(tree.read(checkout), tmp_path / "copy", later_s=0)
+
+
+def test_links_within_the_tree_stay_links(checkout: Path, tmp_path: Path) -> None:
+    """A link to a file of the tree is one in the copy too."""
+    (checkout / "runner/link").symlink_to("../tool")
+    commit(checkout)
+    copy = tree.export(tree.read(checkout), tmp_path / "copy", later_s=0)
+    assert (copy / "runner/link").readlink() == Path("../tool")
+
+
+@pytest.mark.parametrize("attribute", ["export-ignore", "ident"])
+def test_a_copy_that_git_changes_is_refused(checkout: Path, tmp_path: Path, attribute: str) -> None:
+    """Attributes of this machine alone, which no status shows, leave out no file and change none."""
+    (checkout / "tool").write_text("# $Id$\n")
+    commit(checkout)
+    (checkout / ".git/info").mkdir(exist_ok=True)
+    (checkout / ".git/info/attributes").write_text(f"tool {attribute}\n")
+    with pytest.raises(DataInvalid, match="git archive changes tool or leaves it out"):
+        tree.export(tree.read(checkout), tmp_path / "copy", later_s=0)
+
+
+def test_submodules_are_not_released(checkout: Path, tmp_path: Path) -> None:
+    """A submodule, of which git archive makes an empty folder, ends the export."""
+    (checkout / "sub").mkdir()
+    tree.git(checkout, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    tree.git(checkout, "commit", "--quiet", "--message", "A submodule")
+    with pytest.raises(DataInvalid, match="sub is a submodule"):
+        tree.export(tree.read(checkout), tmp_path / "copy", later_s=0)
+
+
+@pytest.mark.parametrize("hidden", ["--skip-worktree", "--assume-unchanged"])
+def test_files_hidden_from_git_are_refused(checkout: Path, hidden: str) -> None:
+    """A changed file that git was told not to look at is named."""
+    tree.git(checkout, "update-index", hidden, "tool")
+    (checkout / "tool").write_text("other\n")
+    assert tree.git(checkout, "status", "--porcelain") == ""
+    with pytest.raises(DataInvalid, match=r"1 files \(tool\)"):
+        tree.require_clean(tree.read(checkout))
+
+
+def test_unknown_files_are_seen_whatever_is_configured(checkout: Path) -> None:
+    """Settings of git that hide unknown files from a status hide none from a release."""
+    tree.git(checkout, "config", "status.showUntrackedFiles", "no")
+    (checkout / "new").write_text("new\n")
+    with pytest.raises(DataInvalid, match=r"1 files \(new\)"):
+        tree.require_clean(tree.read(checkout))
+
+
+def test_a_tag_elsewhere_is_no_candidate(checkout: Path) -> None:
+    """Once a version is tagged, annotated or not, no other commit is its candidate."""
+    tree.git(checkout, "tag", "--delete", "v1.2.3")
+    tree.require_no_other_tag(tree.read(checkout))
+    tree.git(checkout, "tag", "--annotate", "--message", "A version", "v1.2.3")
+    tree.require_no_other_tag(tree.read(checkout))
+    tree.require_tag(tree.read(checkout))
+    (checkout / "new").write_text("new\n")
+    commit(checkout)
+    with pytest.raises(DataInvalid, match="raise the version"):
+        tree.require_no_other_tag(tree.read(checkout))
+
+
+def test_a_commit_alone_has_no_branch(checkout: Path) -> None:
+    """As CI checks it out; the build is not told of a branch called HEAD."""
+    tree.git(checkout, "checkout", "--quiet", "--detach")
+    assert tree.read(checkout).branch == ""
+
+
+def test_two_releases_of_a_checkout(checkout: Path) -> None:
+    """While one is at work another ends with 75; afterwards it may go on."""
+    found = tree.read(checkout)
+    with tree.alone(found), pytest.raises(TemporaryFailure, match="another release"), tree.alone(found):
+        pass
+    with tree.alone(found):
+        pass
 
 
 @pytest.mark.parametrize("options", [["--candidate"], ["promote"]])

@@ -19,16 +19,17 @@ pytestmark = pytest.mark.slow
 OURS = re.compile(r"^loraruner==[^\n]*(?:\n[ \t]+--hash=[^\n]*)*\n", re.MULTILINE)
 
 
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command away from the checkout, with nothing of this environment on its path."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, text=True, check=False)
 
 
-def pip(python: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def pip(python: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """This environment's pip, at work in another one."""
     options = ["--no-input", "--disable-pip-version-check", "--no-cache-dir"]
-    return run(sys.executable, "-m", "pip", "--python", python, *options, *arguments, folder=python.parent)
+    command = (sys.executable, "-m", "pip", "--python", python, *options, *arguments)
+    return run(*command, folder=python.parent, **environment)
 
 
 def empty_environment(folder: Path) -> Path:
@@ -43,20 +44,24 @@ def index(behind: Behind) -> str:
 
 
 def test_installed_by_digest_it_trains(project: Project, server: Artifactory, behind: Behind, tmp_path: Path) -> None:
-    """``pip install --require-hashes`` from the index, with the released requirements; then the style example."""
+    """One ``pip install --require-hashes`` from the one index that it was released to; then the style example."""
     assert project.release().code == 0
     released = server.files["generic-candidate/loraruner/0.0.1/requirements-cpu.lock"]
-    everything = tmp_path / "requirements-cpu.lock"
+    everything, needed = tmp_path / "requirements-cpu.lock", tmp_path / "needed.lock"
     everything.write_bytes(server.blobs[released])
-    needed = tmp_path / "needed.lock"
     needed.write_text(OURS.sub("", everything.read_text(), count=1))
+    # What others published, from where pip finds it on this machine: the index serves it as a mirror would.
+    exact = ("--no-deps", "--require-hashes", "--only-binary=:all:")
+    mirror = behind.folder / "pypi-candidate/others"
+    mirrored = pip(Path(sys.executable), "download", *exact, "--dest", mirror, "-r", needed)
+    assert mirrored.returncode == 0, mirrored.stderr
     python = empty_environment(tmp_path / "fresh")
-    # What others published comes from where pip finds it on this machine; ours from the index that it was released to.
-    exact = ("install", "--no-compile", "--require-hashes", "--only-binary=:all:")
-    done = pip(python, *exact, "--no-deps", "-r", needed)
-    assert done.returncode == 0, done.stderr
-    done = pip(python, *exact, "--index-url", index(behind), "-r", everything)
-    assert done.returncode == 0 and "Successfully installed loraruner-0.0.1" in done.stdout, done.stdout + done.stderr
+    alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+    options = ("install", "--no-compile", "--require-hashes", "--only-binary=:all:", "--index-url", index(behind))
+    done = pip(python, *options, "-r", everything, **alone)
+    shutil.rmtree(mirror)
+    mirror.mkdir()
+    assert done.returncode == 0 and "loraruner-0.0.1" in done.stdout, done.stdout + done.stderr
     assert pip(python, "check").returncode == 0
 
     shutil.copytree(ROOT / "examples/style", tmp_path / "work/examples/style")

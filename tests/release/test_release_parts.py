@@ -15,7 +15,7 @@ from ci.releasing import build_info, charts, images, notes, packages
 from ci.releasing.commands import CommandFailed, NotThere, fault_in
 from ci.releasing.pypi import Links
 from ci.releasing.settings import OciPlace
-from ci.releasing.steps import Step, settle
+from ci.releasing.steps import Step, require_there, settle
 from ci.releasing.web import retry_after_s
 from loraruner.errors import (
     DataInvalid,
@@ -69,6 +69,26 @@ def test_what_arrives_is_looked_at() -> None:
     """Something else at the place after the sending is 74."""
     with pytest.raises(IntegrityError, match="1 was sent, and other is there"):
         settle([Shelf().step("a", "1", arrives="other")], lambda line: None)
+
+
+def test_what_arrives_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that shows what it got only a while later, as an index may, is looked at again; never shown is 74."""
+    paused = list[float]()
+    monkeypatch.setattr("time.sleep", paused.append)
+    answers = iter(["", "", "", "1"])
+    assert settle([Step("a", "1", lambda: next(answers), lambda: None)], lambda line: None) == 1
+    assert paused == [1.0, 2.0]
+    with pytest.raises(IntegrityError, match="1 was sent, and nothing is there"):
+        settle([Step("a", "1", lambda: "", lambda: None)], lambda line: None)
+
+
+def test_someone_else_at_the_same_time() -> None:
+    """What another release changed or took away after it was sent is named, and ends the release before its build."""
+    shelf = Shelf(a="1", b="x")
+    with pytest.raises(IntegrityError, match="no build was published") as error:
+        require_there([shelf.step("a", "1"), shelf.step("b", "2"), shelf.step("c", "3")])
+    assert "b was 2 and is x" in str(error.value) and "c was 3 and is gone" in str(error.value)
+    require_there([shelf.step("a", "1")])
 
 
 def test_only_looking_sends_nothing() -> None:

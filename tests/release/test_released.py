@@ -1,6 +1,8 @@
 """A release and its promotion, on the stand-in or, with ``ARTIFACTORY_URL`` set, on a real Artifactory."""
 
 import shutil
+import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,26 @@ def test_made_anew_it_is_the_same(anywhere: Project) -> None:
     again = anywhere.release()
     assert (again.code, again.lines("sent")) == (0, []), again.err
     assert "made twice and equal" in again.out
+
+
+def test_images_for_both(anywhere: Project, tmp_path: Path) -> None:
+    """With a CUDA image too, both are released and promoted, and the chart names that one."""
+    cuda = write_image(tmp_path / "cuda", "cuda", revision=anywhere.git("rev-parse", "HEAD"))
+    run = anywhere.release("--image", f"runtime={tmp_path / 'cuda'}")
+    assert run.code == 0, run.err
+    assert {"cpu", "runtime"} == {line.rpartition("-")[2] for line in run.lines("sent") if line.startswith("image")}
+    names = {line.rpartition("/")[2] for line in run.lines("sent") if line.startswith("file")}
+    assert {
+        "requirements-cpu.lock",
+        "requirements-runtime.lock",
+        f"loraruner-{anywhere.version}-runtime.sbom.json",
+    } < names
+    with tarfile.open(next(anywhere.made.glob("loraruner-*.tgz"))) as chart:
+        values = chart.extractfile("loraruner/values.yaml")
+        assert values is not None and f'digest: "{cuda}"' in values.read().decode()
+    promoted = anywhere.promote()
+    assert promoted.code == 0, promoted.err
+    assert sum(line.startswith("image") for line in promoted.lines("sent")) == 2
 
 
 def test_another_image_is_refused(anywhere: Project) -> None:

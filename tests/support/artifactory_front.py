@@ -98,7 +98,8 @@ def servers(folder: Path, keys: tuple[str, ...], user: str, token: str) -> Itera
     with ExitStack() as stack:
         indexes = {}
         for key in keys:
-            (folder / key / "data").mkdir(parents=True)
+            for name in ("data", "others"):
+                (folder / key / name).mkdir(parents=True)
             (folder / key / "htpasswd").write_text(f"{user}:{{SHA}}{password}\n")
             indexes[key] = stack.enter_context(running(folder / key, pypiserver))
         (folder / "registry/data").mkdir(parents=True)
@@ -106,10 +107,10 @@ def servers(folder: Path, keys: tuple[str, ...], user: str, token: str) -> Itera
 
 
 def pypiserver(folder: Path, port: int) -> list[str]:
-    """Whoever logs in may upload, everybody may download."""
+    """Whoever logs in may upload, everybody may download; in ``others`` lies what others published."""
     server = str(Path(sys.executable).parent / "pypi-server")
     options = ["--passwords", "htpasswd", "--authenticate", "update", "--disable-fallback"]
-    return [server, "run", "--interface", "127.0.0.1", "--port", str(port), *options, "data"]
+    return [server, "run", "--interface", "127.0.0.1", "--port", str(port), *options, "data", "others"]
 
 
 def docker_registry(folder: Path, port: int) -> list[str]:

@@ -85,8 +85,8 @@ class Project:
         return self.run("promote", *options, **environment)
 
     def tools(self) -> dict[str, str]:
-        """Python, and a home for helm, which wants one even where it only packs."""
-        return {"PYTHON": sys.executable, "HELM_REGISTRY_CONFIG": str(self.folder.parent / "helm.json")}
+        """Python, and no home that anything could be read from or written to."""
+        return {"PYTHON": sys.executable, "HOME": "/nonexistent"}
 
     def run(self, *options: str, **environment: str) -> Run:
         """Run ``ci/release`` as a user would."""
@@ -110,7 +110,7 @@ def create(folder: Path, version: str) -> Project:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in PARTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, project.folder / name, ignore=ignored)
+            shutil.copytree(ROOT / name, project.folder / name, ignore=ignored, symlinks=True)
         else:
             shutil.copy(ROOT / name, project.folder / name)
     (project.folder / "runner/loraruner/__init__.py").write_text(f'"""A copy."""\n\n__version__ = "{version}"\n')
