@@ -25,8 +25,7 @@ ROOT = Path(__file__).parent.parent
 IGNORED = ROOT / "ci/audit-ignored.txt"
 # docker/cuda.lock holds every pin of docker/cpu.lock, and torch's of docker/torch-cpu.lock, which tests compare.
 LOCKS = tuple(
-    ROOT / name
-    for name in ("docker/cuda.lock", "ci/dev.lock", "ci/voice.lock", "ci/speech.lock", "ci/tools.lock")
+    ROOT / name for name in ("docker/cuda.lock", "ci/dev.lock", "ci/voice.lock", "ci/speech.lock", "ci/tools.lock")
 )
 OSV_URL = "https://api.osv.dev/v1/query"
 TIMEOUT_S = 15

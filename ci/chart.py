@@ -54,7 +54,7 @@ job:
   output: {uri: s3://loras/}
 ```
 
-Needs Kubernetes 1.29 or newer; tried with Helm 3.17 and 4.3. `helm test RELEASE --logs` runs `loraruner doctor`
+Needs Kubernetes 1.29 and Helm 3.18 or newer; the tests run Helm 4.3. `helm test RELEASE --logs` runs `loraruner doctor`
 in a pod with the same image, account and store.
 
 ## What an upgrade does

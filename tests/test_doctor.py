@@ -30,11 +30,11 @@ def test_a_fit_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that is not there says how to get it; boto3 alone may be absent; a full disk is unfit."""
+    """A package that is not there says how to get it; those of an extra may be absent; a full disk is unfit."""
     installed = metadata.version
 
     def without(package: str) -> str:
-        if package in ("torch", "peft", "boto3"):
+        if package in ("torch", "peft", "boto3", "prometheus-client"):
             raise metadata.PackageNotFoundError(package)
         return installed(package)
 
@@ -42,7 +42,8 @@ def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
     findings = found(tmp_path)
     assert {name for name, finding in findings.items() if not finding.ok} == {"torch", "peft", "cache", "workdir"}
-    assert "pip install 'loraruner[train]'" in findings["peft"].detail
+    for package, extra in (("peft", "train"), ("boto3", "s3"), ("prometheus-client", "metrics")):
+        assert f"pip install 'loraruner[{extra}]'" in findings[package].detail
     assert "gpu" not in findings
 
 

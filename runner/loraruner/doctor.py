@@ -14,7 +14,7 @@ from loraruner.settings import Settings, shown
 from loraruner.stores import open_store
 
 NEEDED = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "pillow", "gguf", "tensorboard")
-OPTIONAL = ("boto3",)
+OPTIONAL = {"boto3": "s3", "prometheus-client": "metrics"}  # package -> the extra that brings it
 LOW_DISK_BYTES = 5 << 30
 
 
@@ -62,8 +62,7 @@ def gpu_memory_bytes() -> int | None:
 def _packages() -> Iterator[Finding]:
     for package in (*NEEDED, *OPTIONAL):
         version = find_version(package)
-        extra = "train" if package in NEEDED else "s3"
-        detail = version or f"not installed; pip install 'loraruner[{extra}]'"
+        detail = version or f"not installed; pip install 'loraruner[{OPTIONAL.get(package, 'train')}]'"
         yield Finding(package, bool(version) or package in OPTIONAL, detail)
 
 
@@ -84,7 +83,7 @@ def _folder(name: str, folder: Path) -> Finding:
     """Whether a folder, or the one in which it would be made, can be written and has room."""
     existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # False where one may not look
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        return Finding(name, False, f"{folder}: {existing} cannot be written; mount or name another folder")
+        return Finding(name, False, f"{folder}: {existing} cannot be written; name a folder, or be a user, that can")
     free = shutil.disk_usage(existing).free
     return Finding(name, free >= LOW_DISK_BYTES, f"{folder}: {free / 1e9:.1f} GB free")
 

@@ -83,6 +83,8 @@ def fault(what: str, complaint: str) -> LoraRunerError:
     """A complaint of helm or kubectl as one of our errors; ``what`` was tried, as in "helm template"."""
     if _SCHEMA in complaint:
         return SpecInvalid(f"values: {'; '.join(places(complaint))}; correct these values")
+    if "localhost:8080" in complaint:  # where kubectl looks without any configuration
+        return EnvironmentUnfit(f"{what}: no cluster is configured; set KUBECONFIG or `kubectl config use-context`")
     text = _last(complaint)
     for pattern, kind in _MEANINGS:
         if re.search(pattern, complaint, re.IGNORECASE):

@@ -29,14 +29,14 @@ GAUGES: Mapping[str, tuple[str, str]] = {
     "loraruner_total_steps": ("total_steps", "Steps to do."),
     "loraruner_loss": ("loss", "Training loss of the last step."),
     "loraruner_evaluation_loss": ("evaluation_loss", "Newest loss on held-out samples."),
-    "loraruner_eta_seconds": ("eta_s", "Seconds of training left, by the last step's time."),
+    "loraruner_eta_seconds": ("eta_s", "Seconds of training left, at the last step's pace."),
     "loraruner_exit_code": ("exit_code", "Exit code of the attempt; absent while it runs."),
 }
 INFO = ("loraruner_info", "Always 1; the labels say which run it is and what it is doing.")
 RUNNING = ("loraruner_running", "1 while the attempt runs, 0 once it has ended.")
-MEASURE = ("loraruner_measure", "What else was measured on held-out samples, by name.")
-UPDATED = ("loraruner_updated_timestamp_seconds", "When the run said so.")
-MEMORY = ("loraruner_host_memory_peak_bytes", "Most memory that the process has held.")
+MEASURE = ("loraruner_measure", "Other measures on held-out samples, by name.")
+UPDATED = ("loraruner_updated_timestamp_seconds", "Unix time at which the run said all this.")
+MEMORY = ("loraruner_host_memory_peak_bytes", "Most memory of the host that the process has held.")
 
 
 class MetricsPusher:

@@ -52,11 +52,6 @@ class Submission:
     manifests: str
     facts: dict[str, Any]
 
-    @property
-    def release(self) -> str:
-        """The Helm release."""
-        return str(self.facts["release"])
-
 
 def job_document(text: bytes, overrides: Sequence[str]) -> dict[str, Any]:
     """The job as it is written, overrides applied; raises JobInvalid (64). Defaults are left to the pod."""
@@ -158,6 +153,8 @@ def _chart(named: str | None) -> Iterator[str]:
 def _require_file(path: Path) -> None:
     try:
         path.open("rb").close()
+    except IsADirectoryError:
+        raise InputMissing(f"--values {path}: this is a folder; give a YAML file of values") from None
     except PermissionError:
         raise NoPermission(f"--values {path}: this file may not be read; change its permissions") from None
     except (OSError, ValueError):

@@ -127,3 +127,11 @@ def test_every_variable_is_documented() -> None:
     names |= set(load(GITHUB[1])[True]["workflow_call"]["inputs"])
     names |= set(load(GITHUB[1])[True]["workflow_call"]["secrets"])
     assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_the_script_tells_its_use() -> None:
+    """``--help`` prints what stands at its head, to the last exit code, and nothing of its code."""
+    done = subprocess.run([str(ROOT / "ci/train-by-chart"), "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Train from a CI job: ") and done.stdout.endswith("this CI job was stopped.\n")
+    assert "TRAIN_RELEASE" in done.stdout and "pipefail" not in done.stdout

@@ -93,7 +93,12 @@ def test_no_secret_is_printed(cluster: ScriptedCluster, capsys: CAPTURE) -> None
         ("no", 77, "you may not create jobs in namespace training"),
         ("error: You must be logged in to the server (Unauthorized)", 77, "You must be logged in"),
         ("Unable to connect to the server: dial tcp 192.0.2.1:6443: i/o timeout", 75, "Unable to connect"),
-        ("The connection to the server localhost:8080 was refused - did you specify the right host or port?", 75, "80"),
+        ("The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?", 75, "64"),
+        (
+            "The connection to the server localhost:8080 was refused - did you specify the right host or port?",
+            78,
+            "no cluster is configured; set KUBECONFIG",
+        ),
         ("error: no configuration has been provided", 78, "no configuration"),
     ],
 )
@@ -188,6 +193,7 @@ def test_another_chart(cluster: ScriptedCluster, capsys: CAPTURE, manifests: str
     ("options", "code", "said"),
     [
         (["--values", "none.yaml"], 66, "--values none.yaml: there is no such file"),
+        (["--values", "."], 66, "--values .: this is a folder"),
         (["--chart", "none"], 66, "--chart none: there is no such folder"),
         (["--helm", "helm-of-nobody"], 78, "helm-of-nobody: there is no such program on PATH"),
         (["--kubectl", "kubectl-of-nobody"], 78, "set LORARUNER_KUBECTL"),

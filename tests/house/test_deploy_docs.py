@@ -195,7 +195,8 @@ def test_options_of_helm_and_kubectl_exist(page: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_objects_can_be_made(tmp_path: Path) -> None:
     """Every `kubectl create` of the page makes its object, as far as can be told without a cluster."""
-    for name, text in {"s3.env": "AWS_ACCESS_KEY_ID=a\n", "token": "t", "ca.crt": "c"}.items():
+    files = {"s3.env": "AWS_ACCESS_KEY_ID=a\n", "hub.env": "HF_TOKEN=t\n", "auth.json": '{"auths": {}}', "ca.crt": "c"}
+    for name, text in files.items():
         (tmp_path / name).write_text(text)
     made = [words for words in calls(DEPLOY) if "create" in words]
     assert len(made) >= 5

@@ -17,7 +17,8 @@ def serve() -> Iterator[str]:
     """Run one and yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}"]
+    in_memory = "--persistence.file="  # Debian's default is the file of the machine's own service
+    command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}", in_memory]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait(port)
