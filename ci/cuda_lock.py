@@ -38,7 +38,7 @@ CUDA_LOCK = ROOT / "docker/cuda.lock"
 EXTRAS = ("s3", "metrics", "train")
 HEADER = """\
 # Made by `make lock` from setup.cfg (extras {}), docker/cpu.lock and ci/torch.txt: edit those, not this.
-# Linux x86_64, Python 3.11. Resolved from the index's metadata, nothing was downloaded: no image was built from it yet.
+# Linux x86_64, Python 3.11. Resolved from the index's metadata alone; no check builds an image from it (docs/image.md).
 """
 NEEDS = re.compile(r"# ([a-z0-9-]+) needs (.+)\n")
 
