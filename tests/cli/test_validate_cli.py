@@ -16,7 +16,10 @@ from loraruner.cli import commands, run
 from loraruner.cli.lazy import Lazy, LazyGroup
 from loraruner.spec import catalog
 
-HEAVY = ("torch", "boto3", "botocore", "PIL", "transformers", "diffusers", "peft", "numpy", "rich", "yaml")
+HEAVY = (
+    *("torch", "boto3", "botocore", "PIL", "transformers", "diffusers", "peft", "numpy", "rich", "yaml"),
+    "rfc3987_syntax",  # jsonschema takes a second for it wherever it is installed: no lock may bring it
+)
 SPY = """
 import sys
 from loraruner.cli import run
