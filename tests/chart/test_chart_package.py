@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.helm import CHART, MINIMAL, helm, told
-from tests.support.helm_registry import registry
+from tests.support.oci_registry import registry
 from tests.support.tools import HELM
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,8 @@ from loraruner import settings
 from loraruner.cli import run
 from loraruner.stores import open_store
 from tests.support.containers_run import podman, tensors, termination, wait_until
-from tests.support.image_registry import push, registry
+from tests.support.image_registry import push
+from tests.support.oci_registry import registry
 from tests.support.pods import Document, Pod, action, doctor_of, job_of, rendered, translated
 from tests.support.s3_server import bucket, endpoint, seaweedfs
 from tests.support.user import ROOT

@@ -1,4 +1,4 @@
-"""A real OCI registry on loopback for charts."""
+"""A real OCI registry on loopback, for charts and images."""
 
 import http.client
 import subprocess
@@ -20,7 +20,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 @contextmanager
 def registry(folder: Path, port: int) -> Iterator[str]:
     """Debian's docker-registry with its data in ``folder``; yields HOST:PORT."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     config, log = folder / "config.yml", folder / "registry.log"
     config.write_text(CONFIGURATION.format(folder=folder / "data", port=port))
     with log.open("wb") as stream:
