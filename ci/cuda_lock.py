@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))  # run as a script
 from ci.lock import CPU_LOCK, TORCH, parse  # noqa: E402
 
 CUDA_LOCK = ROOT / "docker/cuda.lock"
-EXTRAS = ("s3", "metrics", "train")
+EXTRAS = ("s3", "metrics", "notify", "smartsheet", "train")
 HEADER = """\
 # Made by `make lock` from setup.cfg (extras {}), docker/cpu.lock and ci/torch.txt: edit those, not this.
 # Linux x86_64, Python 3.11. Resolved from the index's metadata alone; no check builds an image from it (docs/image.md).

