@@ -45,6 +45,9 @@ def sections() -> Iterator[str]:
         if name == "options":
             for task in schema["properties"]["task"]["enum"]:
                 yield section(f"`options` of `{task}`", node["description"], catalog.options_of(task))
+        elif name == "notify":
+            for kind, entry in catalog.notices().items():
+                yield from nested(f"notify[]` of kind `{kind}", {"description": node["description"], **entry})
         elif "properties" in node:
             yield from nested(name, node)
 
@@ -94,6 +97,8 @@ def value(node: Mapping[str, Any]) -> str:
         parts.append(f"`{node['pattern']}`")
     if "maxLength" in node and "array" not in kinds:
         parts.append(f"at most {node['maxLength']} characters")
+    if isinstance(node.get("additionalProperties"), dict) and "enum" in node["additionalProperties"]:
+        parts.append("of [facts](notify.md#facts)")
     if "items" in node:
         items = node["items"]
         nouns = "lists of strings" if items["type"] == "array" else f"{items['type']}s"

@@ -13,8 +13,25 @@ from loraruner.provenance import bill_of_materials
 from loraruner.settings import Settings, shown
 from loraruner.stores import open_store
 
-NEEDED = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "pillow", "gguf", "tensorboard")
-OPTIONAL = {"boto3": "s3", "prometheus-client": "metrics"}  # package -> the extra that brings it
+NEEDED = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "pillow",
+    "gguf",
+    "matplotlib",
+    "tensorboard",
+)
+# package -> the extra that brings it
+OPTIONAL = {
+    "boto3": "s3",
+    "prometheus-client": "metrics",
+    "httpx2": "notify",
+    "smartsheet-python-sdk": "smartsheet",
+}
 LOW_DISK_BYTES = 5 << 30
 
 

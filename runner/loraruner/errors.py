@@ -124,6 +124,12 @@ class Diverged(LoraRunerError):
     code = ExitCode.DIVERGED
 
 
+class Paused(LoraRunerError):
+    """The monitor stopped the run (``monitor.on_plateau``); checkpoint and adapter are kept, nothing is published."""
+
+    code = ExitCode.PAUSED
+
+
 class Exhausted(LoraRunerError):
     """The run has used up its attempts (``LORARUNER_MAX_ATTEMPTS``)."""
 

@@ -32,5 +32,32 @@ class Evaluated:
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = StageStarted | StepDone | Evaluated
+@dataclass(frozen=True)
+class EpochDone:
+    """All samples were seen once more; ``epoch`` counts from 1, ``loss`` is the mean over its steps.
+
+    ``evaluation_loss`` is the newest one; ``eta_s`` the seconds of training left, at the pace of this epoch.
+    """
+
+    epoch: int
+    step: int
+    total_steps: int
+    loss: float
+    epoch_s: float
+    eta_s: float
+    evaluation_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """The monitor noticed something that people should know; ``kind`` is one of ``WARNINGS``, ``text`` a sentence."""
+
+    kind: str
+    text: str
+    step: int
+
+
+WARNINGS = ("plateau", "overfitting", "rollback", "gpu_temperature", "gpu_memory", "gpu_utilization", "stall")
+
+Event = StageStarted | StepDone | Evaluated | EpochDone | Warned
 Emit = Callable[[Event], None]

@@ -11,7 +11,10 @@ from urllib.parse import unquote
 from loraruner.errors import EnvironmentUnfit
 from loraruner.redact import MIN_CHARACTERS, Redactor
 
-SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "HF_TOKEN")
+SECRET_VARIABLES = (
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "HF_TOKEN"),
+    *("CLICKUP_TOKEN", "SMARTSHEET_TOKEN", "LORARUNER_WEBHOOK_SECRET", "LORARUNER_WEBHOOK_URL"),
+)
 MAX_SECRET_BYTES = 64 << 10  # of a file that holds one
 SHOWN_VARIABLES = (
     "LORARUNER_CACHE",
@@ -24,12 +27,15 @@ SHOWN_VARIABLES = (
     "LORARUNER_LEASE_S",
     "LORARUNER_MAX_ATTEMPTS",
     "LORARUNER_PUSHGATEWAY",
+    "LORARUNER_METRICS_DIR",
     "LORARUNER_IMAGE",
     "LORARUNER_REVISION",
     "AWS_ENDPOINT_URL_S3",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "HF_ENDPOINT",
+    "CLICKUP_API_URL",
+    "SMARTSHEET_API_URL",
 )
 
 
@@ -37,12 +43,13 @@ SHOWN_VARIABLES = (
 URL_VARIABLES = (
     *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"),
     *("HF_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "LORARUNER_PUSHGATEWAY"),
+    *("CLICKUP_API_URL", "SMARTSHEET_API_URL", "LORARUNER_WEBHOOK_URL"),
 )
 LEASE_S = 60.0
 MAX_ATTEMPTS = 20
 MOST = 10**6 - 1  # of either
 # What can never match anything is a slip, and a rule that is silently no rule is the worst answer to one.
-PREFIX = re.compile(r"(s3|file|https|hf)://.*|(?![\w+.-]+:).+", re.IGNORECASE)
+PREFIX = re.compile(r"(s3|file|https|hf|clickup)://.*|(?![\w+.-]+:).+", re.IGNORECASE)
 HOST = re.compile(r"(\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\])(:\d{1,5})?|[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*")
 WEB = re.compile(r"https?://[^/\s]+(/\S*)?", re.IGNORECASE)
 IMAGE = re.compile(r"[\w.:/-]+@sha256:[0-9a-f]{64}")
@@ -65,6 +72,13 @@ class Settings:
     lease_s: float  # how long an attempt owns its run without renewing
     max_attempts: int  # attempts that one run may use
     pushgateway: str | None  # address of a Prometheus Pushgateway that gets the metrics of runs
+    metrics_dir: Path | None  # where the same is written for a node exporter
+    clickup_token: str | None
+    clickup_api: str  # base address of ClickUp's API
+    smartsheet_token: str | None
+    smartsheet_api: str  # base address of Smartsheet's API
+    webhook_url: str | None  # where events go that name no address
+    webhook_secret: str | None  # signs the events
     image: str | None  # the container image that this process runs in, REPOSITORY@sha256:...
     revision: str | None  # the revision of the source that the image was built from
 
@@ -88,6 +102,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         lease_s=_number(environment, "LORARUNER_LEASE_S", LEASE_S),
         max_attempts=int(_number(environment, "LORARUNER_MAX_ATTEMPTS", MAX_ATTEMPTS, whole=True)),
         pushgateway=_formed(environment, "LORARUNER_PUSHGATEWAY", WEB, "http://HOST:9091"),
+        metrics_dir=Path(path) if (path := environment.get("LORARUNER_METRICS_DIR")) else None,
+        clickup_token=environment.get("CLICKUP_TOKEN") or None,
+        clickup_api=_api(environment, "CLICKUP_API_URL", "https://api.clickup.com/api"),
+        smartsheet_token=environment.get("SMARTSHEET_TOKEN") or None,
+        smartsheet_api=_api(environment, "SMARTSHEET_API_URL", "https://api.smartsheet.com/2.0"),
+        webhook_url=_formed(environment, "LORARUNER_WEBHOOK_URL", WEB, "https://HOST/PATH"),
+        webhook_secret=environment.get("LORARUNER_WEBHOOK_SECRET") or None,
         image=_formed(environment, "LORARUNER_IMAGE", IMAGE, "REPOSITORY@sha256: and 64 hex digits"),
         revision=environment.get("LORARUNER_REVISION") or None,
     )
@@ -130,6 +151,10 @@ def _formed(environment: Mapping[str, str], name: str, form: re.Pattern[str], ex
         shown_value = Redactor(secrets(environment)).text(value)
         raise EnvironmentUnfit(f"{name}: {shown_value!r} does not have the form {example}; correct it or unset it")
     return value
+
+
+def _api(environment: Mapping[str, str], name: str, default: str) -> str:
+    return (_formed(environment, name, WEB, default) or default).rstrip("/")
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

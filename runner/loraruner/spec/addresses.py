@@ -10,14 +10,18 @@ from loraruner.spec import hints
 from loraruner.spec.faults import Fault, shorten
 
 READABLE = ("s3", "file", "https", "hf")
+TASKS = "clickup"  # the scheme of a task's attachments: data, no models
 WRITABLE = ("s3", "file")
 INPUTS = ("model.base", "data.uri", "data.caption.model", "evaluation.uri", "evaluation.general_uri")
+
+CLICKUP_TASK = re.compile(r"clickup://([A-Za-z0-9][A-Za-z0-9_-]{0,62})/?")
+"""The attachments of a ClickUp task, and its id."""
 
 HUB_REPOSITORY = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/]+))?/?")
 """A whole repository of a model hub: its id and, where named, the revision."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SLIP = re.compile(rf"({'|'.join(READABLE)}):(?!//)")
+_SLIP = re.compile(rf"({'|'.join((*READABLE, TASKS))}):(?!//)")
 _ELSEWHERE = {
     "http": "use https://",
     "gs": "reach the bucket by its S3 interface: s3:// with AWS_ENDPOINT_URL_S3",
@@ -62,6 +66,8 @@ def is_plain_relative(name: str) -> bool:
 
 
 def _why(scheme: str) -> str:
+    if scheme == TASKS:
+        return "only data can come from"
     return "can only be read" if scheme in READABLE else "no store here has"
 
 

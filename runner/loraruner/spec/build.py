@@ -4,12 +4,26 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from loraruner.spec.model import ImageOptions, Spec, SpeechOptions, TextOptions
+from loraruner.spec.model import (
+    ClickUpNotice,
+    ImageOptions,
+    Notice,
+    SmartsheetNotice,
+    Spec,
+    SpeechOptions,
+    TextOptions,
+    WebhookNotice,
+)
 
 OPTIONS: dict[str, type[ImageOptions] | type[TextOptions] | type[SpeechOptions]] = {
     "text-to-image": ImageOptions,
     "text-generation": TextOptions,
     "automatic-speech-recognition": SpeechOptions,
+}
+NOTICES: dict[str, type[Notice]] = {
+    "clickup": ClickUpNotice,
+    "smartsheet": SmartsheetNotice,
+    "webhook": WebhookNotice,
 }
 FORMATS: dict[str, tuple[str, ...]] = {
     "text-to-image": ("diffusers", "kohya", "peft"),
@@ -60,6 +74,7 @@ def build(document: Mapping[str, Any]) -> Spec:
     task = job["task"]
     job["schema"] = job.pop("$schema", None)
     job["options"] = _record(OPTIONS[task], job.get("options", {}))
+    job["notify"] = [_record(NOTICES[entry["kind"]], entry) for entry in job.get("notify", ())]
     job["output"] = {**job["output"], "formats": job["output"].get("formats") or FORMATS[task]}
     training = {key: value for key, value in job.get("training", {}).items() if value is not None}
     if "max_steps" in training:

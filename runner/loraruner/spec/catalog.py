@@ -60,6 +60,12 @@ def options_of(task: str) -> Mapping[str, Any]:
     return next(branch["then"]["properties"]["options"] for branch in schema()["allOf"] if _task_of(branch) == task)
 
 
+def notices() -> Mapping[str, Mapping[str, Any]]:
+    """The schema of an entry of ``notify``, by its kind."""
+    branches = schema()["properties"]["notify"]["items"]["allOf"]
+    return {branch["if"]["properties"]["kind"]["const"]: branch["then"] for branch in branches}
+
+
 def _walk(node: Mapping[str, Any], path: tuple[str, ...], task: str | None) -> Iterator[Key]:
     for name, child in node.get("properties", {}).items():
         yield Key((*path, name), child, name in node.get("required", ()), task)

@@ -28,6 +28,8 @@ _PATTERN_FIXES = {
     ),
     "^[0-9a-f]{64}$": "give 64 lowercase hex digits, as `sha256sum` or an earlier run's manifest shows them",
     "^[A-Za-z0-9_][A-Za-z0-9_.]{0,254}$": "give a module's name, e.g. q_proj",
+    "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$": "give the id that ends the task's address, e.g. 86c2x9k1p",
+    "^[^\\x00-\\x1f]{1,200}$": "give the title as it stands in the service, at most 200 characters",
     "^[a-z]{2,3}$": "give the code of a language, e.g. en",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "give a day as YYYY-MM-DD, e.g. 2027-01-01",
 }

@@ -94,9 +94,12 @@ def for_key(parent: Sequence[str | int], key: str, siblings: Iterable[str], task
     if len(key) > LONGEST_KEY:
         return None
     name = _snake(key)
-    near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.75)
+    known = tuple(siblings)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75) or [k for k in known if k.startswith(f"{name}_")]
     if near:
         return pointer((*parent, near[0]))
+    if any(isinstance(part, int) for part in parent):  # an entry of a list has keys of its own
+        return None
     keys = [found for found in reversed(catalog.all_keys()) if found.task in (None, task)]
     places = {found.name: found.pointer for found in keys}
     foreign = f"$.{FOREIGN[name]}" if name in FOREIGN else None

@@ -216,6 +216,66 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Monitor:
+    """What is watched while training, and what follows from it; 0 switches a watch off.
+
+    ``plateau_steps``, ``overfit_evaluations`` and ``max_rollbacks`` are counts, ``min_improvement``,
+    ``max_gpu_memory`` and ``min_gpu_utilization`` shares, the two factors of the loss and of the learning rate.
+    """
+
+    plateau_steps: int = 500
+    on_plateau: str = "warn"
+    min_improvement: float = 0.001
+    spike_factor: float = 3.0
+    max_rollbacks: int = 2
+    rollback_factor: float = 0.5
+    overfit_evaluations: int = 3
+    stall_s: int = 1800
+    max_gpu_temperature_c: int = 87
+    on_gpu_hot: str = "warn"
+    max_gpu_memory: float = 0.98
+    min_gpu_utilization: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickUpNotice:
+    """A ClickUp task that hears of the run. ``fields``: title of a custom field -> fact; ``statuses``: moment -> name.
+
+    ``task_id`` None is the task of ``data.uri``; ``fields`` None the usual titles, as far as the list has them.
+    """
+
+    kind: str = "clickup"
+    task_id: str | None = None
+    attach: tuple[str, ...] = ("report", "samples", "log", "weights")
+    max_attachment_mb: int = 1000
+    statuses: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmartsheetNotice:
+    """A sheet with one row a run. ``columns``: title of a column -> fact; None takes the usual titles."""
+
+    sheet_id: int
+    kind: str = "smartsheet"
+    create_columns: bool = False
+    columns: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookNotice:
+    """An address that gets events. ``url`` None is the operator's ``LORARUNER_WEBHOOK_URL``."""
+
+    kind: str = "webhook"
+    url: str | None = None
+    preset: str = "json"
+    events: tuple[str, ...] = ("started", "epoch", "warning", "finished", "failed")
+
+
+Notice = ClickUpNotice | SmartsheetNotice | WebhookNotice
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """One validated job. ``output.formats`` is filled from the task when the job names none."""
 
@@ -230,5 +290,7 @@ class Spec:
     evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     sampling: Sampling = field(default_factory=Sampling)
+    monitor: Monitor = field(default_factory=Monitor)
+    notify: tuple[Notice, ...] = ()
     labels: dict[str, Any] = field(default_factory=dict)
     schema: str | None = None  # the job's "$schema", kept for editors only

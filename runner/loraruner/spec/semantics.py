@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from loraruner.spec import addresses, credentials, data_semantics, hints
+from loraruner.spec import addresses, credentials, data_semantics, hints, naming, notify_semantics
 from loraruner.spec.build import FORMATS, TARGETS
 from loraruner.spec.faults import HIDDEN, Fault, pointer, shorten
 from loraruner.spec.model import Lora, Training
@@ -193,7 +193,8 @@ def _addresses(document: Document) -> Iterator[Fault]:
     inputs = {path: _get(document, path, str) for path in addresses.INPUTS}
     for path, uri in inputs.items():
         if uri:
-            yield from addresses.faults(f"$.{path}", uri, addresses.READABLE)
+            more = (addresses.TASKS,) if path == "data.uri" else ()
+            yield from addresses.faults(f"$.{path}", uri, (*addresses.READABLE, *more))
     output = _get(document, "output.uri", str)
     if output:
         yield from addresses.faults("$.output.uri", output, addresses.WRITABLE)
@@ -277,5 +278,13 @@ _CHECKS: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _expiry,
     _resume,
     _addresses,
+    notify_semantics.faults,
 )
-_WARNINGS: tuple[Callable[[Document], Iterator[str]], ...] = (_unstable, _idle_evaluation, _speech, _captions)
+_WARNINGS: tuple[Callable[[Document], Iterator[str]], ...] = (
+    _unstable,
+    _idle_evaluation,
+    _speech,
+    _captions,
+    naming.warnings,
+    notify_semantics.warnings,
+)
