@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from loraruner import runs
-from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError
+from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError, Paused
 from loraruner.runs import Identity
-from loraruner.spec import Spec
+from loraruner.spec import Monitor, Spec
 from tests.support.recording_store import RecordingStore
 from tests.support.tiny_training import RUNTIME, job
 
@@ -131,13 +131,32 @@ def test_the_last_attempt(store: RecordingStore) -> None:
     assert runs.last_attempt(store, identity) == 10
 
 
-def test_a_run_that_diverged_is_not_run_again(store: RecordingStore) -> None:
-    """79 again, with the reason; a run that failed or was stopped goes on."""
-    identity = started(store, runs.identify(job(), INPUTS), exit_code=79, reason="the loss is nan")
-    with pytest.raises(Diverged, match="the loss is nan; change the job, or resume it with --continue"):
-        runs.refuse_ended(store, identity)
-    for code in (ExitCode.PREEMPTED, ExitCode.INTERNAL):
-        runs.refuse_ended(store, started(store, identity, exit_code=int(code)))
+@pytest.mark.parametrize(("code", "error"), [(79, Diverged), (80, Paused)])
+def test_a_run_that_has_ended_is_not_run_again(store: RecordingStore, code: int, error: type[Exception]) -> None:
+    """79 or 80 again, with the reason; a run that failed or was stopped goes on."""
+    identity = started(store, runs.identify(job(), INPUTS), exit_code=code, reason="it is no good")
+    with pytest.raises(error, match="has ended: it is no good; change the job, or resume it with --continue"):
+        runs.refuse_ended(store, identity, Monitor())
+    assert runs.refuse_ended(store, identity, Monitor(), resume_ended=True) is True
+    for other in (ExitCode.PREEMPTED, ExitCode.INTERNAL, [79], "79", None):
+        again = started(store, identity, exit_code=other)
+        assert runs.refuse_ended(store, again, Monitor()) is False
+        assert runs.refuse_ended(store, again, Monitor(), resume_ended=True) is False
+
+
+def test_another_monitor_lets_an_ended_run_go_on(store: RecordingStore) -> None:
+    """The options that ended it end it again; others resume it, and defaults written out are no others."""
+    ended = {"exit_code": 80, "monitor_digest": runs.monitor_digest(Monitor(on_plateau="pause"))}
+    identity = started(store, runs.identify(job(), INPUTS), **ended)
+    with pytest.raises(Paused):
+        runs.refuse_ended(store, identity, job(monitor__on_plateau="pause", monitor__plateau_steps=500).monitor)
+    assert runs.refuse_ended(store, identity, Monitor(on_plateau="pause", plateau_steps=900)) is True
+
+
+def test_the_monitor_is_no_part_of_a_run() -> None:
+    """Other limits and other notifiers keep the run and its id."""
+    plain = runs.identify(job(), INPUTS)
+    assert runs.identify(job(monitor__plateau_steps=7, notify=[{"kind": "webhook"}]), INPUTS) == plain
 
 
 @pytest.mark.parametrize(
@@ -174,6 +193,6 @@ def test_damage_that_changes_nothing(store: RecordingStore, caplog: pytest.LogCa
     identity = started(store, runs.identify(job(), INPUTS), exit_code=0)
     store.write(f"runs/{identity.run_id}/status.json", b'{"exit_code": 7')
     store.write("runs/other-0123456789ab/job.json", b"{")
-    runs.refuse_ended(store, identity)
+    runs.refuse_ended(store, identity, Monitor())
     runs.warn_of_relatives(store, identity)
     assert "status.json: is damaged" in caplog.text and "other-0123456789ab/job.json: is damaged" in caplog.text

@@ -9,23 +9,24 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError, SpecInvalid
+from loraruner.errors import DataInvalid, Diverged, ExitCode, IntegrityError, LoraRunerError, Paused, SpecInvalid
 from loraruner.families.base import Runtime
-from loraruner.spec import Spec, to_document
+from loraruner.spec import Monitor, Spec, to_document
 from loraruner.stores.base import PreconditionFailed, Store
 from loraruner.stores.documents import read_document
 from loraruner.workspace import RunKeys
 
 _LOG = logging.getLogger(__name__)
-NOT_IDENTITY = ("$schema", "labels", "checkpoint")
+NOT_IDENTITY = ("$schema", "labels", "checkpoint", "monitor", "notify")
 JOB_NAME = "/job.json"
 JOB = {"spec_digest": str, "fingerprint": str, "created": str, "resolved": dict}
+ENDED: Mapping[int, type[LoraRunerError]] = {ExitCode.DIVERGED: Diverged, ExitCode.PAUSED: Paused}
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two jobs the same run: the spec (without ``labels`` and ``checkpoint``) and the inputs' content."""
+    """What makes two jobs the same run: the spec (without ``NOT_IDENTITY``) and the inputs' content."""
 
     run_id: str
     spec_digest: str
@@ -96,13 +97,28 @@ def last_attempt(store: Store, identity: Identity) -> int:
     return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
 
 
-def refuse_ended(store: Store, identity: Identity) -> None:
-    """Raise again what ended this run for good (79), so that the same job does not diverge a second time."""
+def monitor_digest(monitor: Monitor) -> str:
+    """SHA-256 (hex) of what the job's ``monitor`` changes: a key that a later release adds changes no digest."""
+    defaults = asdict(Monitor())
+    return _digest({name: value for name, value in asdict(monitor).items() if value != defaults[name]})
+
+
+def refuse_ended(store: Store, identity: Identity, monitor: Monitor, *, resume_ended: bool = False) -> bool:
+    """Raise again what ended this run (79, 80), so that the same job does not come to the same end a second time.
+
+    False for a run that has not ended so. True for one that has and goes on now: with ``resume_ended``, or because
+    ``monitor`` is not what it was.
+    """
     status = _told(store, RunKeys(identity.run_id).status)
-    if status.get("exit_code") == ExitCode.DIVERGED:
-        raise Diverged(
-            f"run {identity.run_id} has ended: {status.get('reason')}; change the job, or resume it with --continue"
-        )
+    code = status.get("exit_code")
+    ended = ENDED.get(code) if isinstance(code, int) else None
+    if ended is None:
+        return False
+    if resume_ended or status.get("monitor_digest", monitor_digest(monitor)) != monitor_digest(monitor):
+        return True
+    reason = str(status.get("reason"))
+    what_next = "" if "--continue" in reason else "; change the job, or resume it with --continue"
+    raise ended(f"run {identity.run_id} has ended: {reason}{what_next}")
 
 
 def warn_of_relatives(store: Store, identity: Identity) -> None:

@@ -147,6 +147,52 @@ def test_retention(shelf: Shelf, store: RecordingStore, tmp_path: Path) -> None:
     assert {info.key.split("/")[3] for info in store.list(PREFIX)} == {NEWEST, new}
 
 
+def placed(step: int, rollbacks: int = 0, anchor: tuple[int, int] = (0, 0), candidate: int | None = None) -> Snapshot:
+    """A snapshot that a roll-back would leave for ``anchor``."""
+    progress = {"step": step, "rollbacks": rollbacks, "anchor": list(anchor), "candidate_step": candidate}
+    tensors = {"a": torch.full((4,), float(step))}
+    return Snapshot(step, tensors, {"exp_avg": tensors["a"]}, {"progress": progress})
+
+
+def test_what_a_rollback_needs_stays(shelf: Shelf, store: RecordingStore) -> None:
+    """Anchor and candidate outlive ``keep``, here and in the store, until a newer one takes their place."""
+    for each in (placed(3, candidate=3), placed(4, anchor=(0, 3)), placed(5, anchor=(0, 3)), placed(6, anchor=(0, 3))):
+        shelf.commit(each)
+    kept = {"e0001-step-000003", "e0001-step-000005", "e0001-step-000006"}
+    assert shelf._remote_names() == shelf._local_names() == kept
+    shelf.commit(placed(7, anchor=(0, 6)))
+    assert shelf._remote_names() == shelf._local_names() == {"e0001-step-000006", "e0001-step-000007"}
+
+
+def test_of_several_attempts_one_copy_is_enough(shelf: Shelf, tmp_path: Path) -> None:
+    """The newest attempt's checkpoint of a place stands for the older ones."""
+    for epoch in (1, 2):
+        replace(shelf, epoch=epoch).commit(placed(3, candidate=3))
+    third = replace(shelf, epoch=3, keep=1)
+    third.commit(placed(5, anchor=(0, 3)))
+    assert third._remote_names() == {"e0002-step-000003", "e0003-step-000005"}
+
+
+def test_a_rollback_goes_before_steps(shelf: Shelf, tmp_path: Path) -> None:
+    """What was saved after a roll-back is newer than what it gave up; a later attempt is newer than both."""
+    shelf.commit(placed(1, rollbacks=1, anchor=(1, 1)))
+    assert (tmp_path / "local/e0001-r01-step-000001").exists() and step_of(shelf) == 1
+    replace(shelf, epoch=2).commit(placed(9, anchor=(1, 1)))
+    assert step_of(shelf) == 9
+
+
+def test_a_place_is_found_or_not(shelf: Shelf, tmp_path: Path) -> None:
+    """In the store when it is not here; None where it was never saved, or no copy verifies."""
+    shelf.commit(placed(3, rollbacks=2, anchor=(2, 3)))
+    elsewhere = replace(shelf, local=tmp_path / "elsewhere")
+    found = elsewhere.at((2, 3))
+    assert found is not None and found.step == 3
+    assert elsewhere.at((0, 3)) is None and elsewhere.at((2, 4)) is None
+    for root in ("local", "elsewhere", f"store/{PREFIX}"):
+        flip(tmp_path / root / "e0001-r02-step-000003/state.json")
+    assert elsewhere.at((2, 3)) is None
+
+
 def test_no_permission_is_not_no_checkpoint(shelf: Shelf, store: RecordingStore) -> None:
     """A store that may not be listed is 77; the run must not begin anew."""
     store.faults[f"list {PREFIX}"] = NoPermission("403")

@@ -79,21 +79,25 @@ def test_checkpoints_by_the_clock_change_nothing(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Live, "snapshot", noted)
     hurried.attempt(job(**steps, checkpoint__every_s=180), TinyTrainable(dropout=0.5))
-    assert saved == [1, 2, 3, 4, 5]
+    assert saved == [0, 1, 2, 3, 4, 5]  # 0: the initial state, kept in memory for a roll-back
     assert_same_bits(plain, hurried)
     assert plain.checkpoints()[-1] == "e0001-step-000005"
     assert hurried.checkpoints()[-1] == "e0001-step-000005"
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    """Step 4 diverges: 79, the checkpoint of step 2 stays the newest, and its weights are left for people."""
+@pytest.mark.parametrize(("rollbacks", "newest"), [(0, "e0001-step-000002"), (2, "e0001-r02-step-000002")])
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path, rollbacks: int, newest: str) -> None:
+    """Step 4 always diverges: 79 after the roll-backs, step 2 stays the newest, its weights are left for people."""
     run = TinyRun(tmp_path)
-    with pytest.raises(Diverged, match=r"loss in step 4 is nan.*\$\.training\.learning_rate") as caught:
-        run.attempt(job(training__max_steps=9, checkpoint__every_steps=2), TinyTrainable(nan_from_step=3))
+    again = r", also after 2 roll-backs \(learning rate x 0.25\)" if rollbacks else ""
+    told = rf"^the loss in step 4 is nan{again}; nothing is published; lower \$\.training\.learning_rate"
+    steps = job(training__max_steps=9, checkpoint__every_steps=2, monitor__max_rollbacks=rollbacks)
+    with pytest.raises(Diverged, match=told) as caught:
+        run.attempt(steps, TinyTrainable(nan_from_step=3))
     assert caught.value.code == ExitCode.DIVERGED
-    assert run.checkpoints()[-1] == "e0001-step-000002"
+    assert run.checkpoints()[-1] == newest
     kept = (tmp_path / "store" / KEYS.adapter / "adapter.safetensors").read_bytes()
-    assert kept == (tmp_path / "store" / KEYS.checkpoints / "e0001-step-000002/adapter.safetensors").read_bytes()
+    assert kept == (tmp_path / "store" / KEYS.checkpoints / newest / "adapter.safetensors").read_bytes()
 
 
 def test_a_held_out_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:

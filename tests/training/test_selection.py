@@ -218,7 +218,7 @@ def test_the_best_of_another_run(
 def test_an_error_rate_that_is_not_finite_ends_the_run(tmp_path: Path, value: float) -> None:
     """A measure that is no number is divergence, as a loss is."""
     run = TinyRun(tmp_path)
-    with pytest.raises(Diverged, match=f"held-out wer after step 2 is {value}"):
+    with pytest.raises(Diverged, match=f"held-out wer after step 2 is {value}, also after 2 roll-backs"):
         run.attempt(measuring(), scripted({0: 0.1, 2: value}))
 
 

@@ -55,6 +55,40 @@ def test_the_newest_wins() -> None:
         assert gate.steps == [1, 4]
 
 
+def needing(step: int, anchor: int, candidate: int | None = None) -> Snapshot:
+    """A snapshot that a roll-back would leave for the steps named."""
+    return Snapshot(step, {}, {}, {"progress": {"rollbacks": 0, "anchor": [0, anchor], "candidate_step": candidate}})
+
+
+def test_what_a_rollback_needs_goes_first() -> None:
+    """An anchor that waits is not replaced by what leans on it, and is by what no longer does."""
+    gate = Gate()
+    with Uploader(gate) as uploader:
+        uploader.submit(needing(1, 0))
+        assert gate.entered.wait(WAIT_S)
+        for each in (needing(2, 0, 2), needing(3, 2), needing(4, 2, 4), needing(5, 4), needing(6, 4)):
+            uploader.submit(each)
+        gate.open.set()
+        uploader.flush()
+        assert gate.steps == [1, 4, 6]
+
+
+def test_an_anchor_that_did_not_get_through_is_tried_again() -> None:
+    """Before the next snapshot, so that the store never has one without what it may go back to."""
+    gate = Gate({2: TemporaryFailure("away")})
+    gate.open.set()
+    with Uploader(gate) as uploader:
+        uploader.submit(needing(2, 0, 2))
+        settle(uploader, lambda: uploader._error is not None and not uploader._busy)
+        gate._errors = {}
+        uploader.submit(needing(3, 2))
+        uploader.flush()
+        assert gate.steps == [2, 2, 3]
+        uploader.submit(needing(4, 2))
+        uploader.flush()
+        assert gate.steps == [2, 2, 3, 4]
+
+
 def test_leaving_commits_what_waits() -> None:
     """An error in training does not lose the snapshot that waits."""
     gate = Gate()

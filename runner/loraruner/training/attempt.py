@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from loraruner.adapters.inject import lora_parameters
 from loraruner.disk_guard import DiskGuard
-from loraruner.errors import DataInvalid, Diverged, LoraRunerError
+from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Paused
 from loraruner.events import Emit
 from loraruner.families.base import Runtime, Trainable
 from loraruner.settings import Settings
@@ -21,6 +21,7 @@ from loraruner.training.checkpoints import Shelf, fetch_foreign
 from loraruner.training.grace import Grace
 from loraruner.training.loop import Loop, Surroundings
 from loraruner.training.metrics import Metrics
+from loraruner.training.monitor.nvml import open_reader
 from loraruner.training.signals import StopSignal
 from loraruner.training.state import Progress, Snapshot
 from loraruner.training.uploader import Uploader
@@ -44,6 +45,8 @@ class Attempt:
     ship_logs: Callable[[], None]
     disks: DiskGuard = field(default_factory=lambda: DiskGuard({}))
     mark: str = ""  # see ``Shelf.mark``
+    monitor_digest: str = ""  # of the job's ``monitor``, which may change from attempt to attempt
+    goes_on: bool = False  # people let a run go on that had ended with 79 or 80
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,12 @@ class Trained:
     resumed_step: int
     total_steps: int
     num_parameters: int
+    monitor: Mapping[str, Any]  # what the manifest says of it
 
 
 def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, settings: Settings) -> Trained:
     """Resume as ``checkpoint.resume`` says and train to the end; see ``Loop.run`` for how it may end otherwise."""
-    shelf = Shelf(
-        local=attempt.workspace.checkpoints,
-        store=attempt.store,
-        prefix=attempt.keys.checkpoints,
-        epoch=attempt.number,
-        keep=spec.checkpoint.keep,
-        mark=attempt.mark,
-    )
+    shelf = _shelf(spec, attempt)
     resumed = _starting_point(spec, shelf, attempt, settings)
     grace = Grace(spec.checkpoint.grace_s)
 
@@ -81,22 +78,50 @@ def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, 
     metrics = Metrics(attempt.workspace.metrics(attempt.number), attempt.workspace.tensorboard(attempt.number))
     try:
         with Uploader(commit) as uploader:
-            around = Surroundings(metrics, uploader, attempt.stop, attempt.emit, attempt.identity, grace)
+            around = Surroundings(
+                metrics=metrics,
+                uploader=uploader,
+                stop=attempt.stop,
+                emit=attempt.emit,
+                identity=attempt.identity,
+                grace=grace,
+                checkpoint_at=shelf.at,
+                monitor_digest=attempt.monitor_digest,
+                goes_on=attempt.goes_on,
+                gpu=open_reader(runtime.device),
+            )
             loop = Loop(spec, trainable, runtime, around)
             metrics.thin(loop.total_steps)
-            if resumed and resumed.step > loop.total_steps:
-                raise DataInvalid(
-                    f"$.checkpoint.resume: the checkpoint is at step {resumed.step}, the job ends at step "
-                    f"{loop.total_steps}; raise $.training.epochs or $.training.max_steps"
-                )
-            progress = loop.run(resumed)
-    except Diverged:
-        _keep_last_good(shelf, attempt)
+            progress = loop.run(_not_beyond(loop.total_steps, resumed))
+    except (Diverged, Paused) as ended:
+        _keep_weights(shelf, attempt, prefer_best=isinstance(ended, Paused))
         raise
     finally:
         metrics.close()
     num_parameters = sum(parameter.numel() for parameter in lora_parameters(trainable.module).values())
-    return Trained(trainable, progress, resumed.step if resumed else 0, loop.total_steps, num_parameters)
+    begun = resumed.step if resumed else 0
+    return Trained(trainable, progress, begun, loop.total_steps, num_parameters, loop.watch.facts())
+
+
+def _shelf(spec: Spec, attempt: Attempt) -> Shelf:
+    return Shelf(
+        local=attempt.workspace.checkpoints,
+        store=attempt.store,
+        prefix=attempt.keys.checkpoints,
+        epoch=attempt.number,
+        keep=spec.checkpoint.keep,
+        mark=attempt.mark,
+    )
+
+
+def _not_beyond(total_steps: int, resumed: Snapshot | None) -> Snapshot | None:
+    """The same; raises DataInvalid (65) for the checkpoint of a longer job."""
+    if resumed and resumed.step > total_steps:
+        raise DataInvalid(
+            f"$.checkpoint.resume: the checkpoint is at step {resumed.step}, the job ends at step {total_steps}; raise "
+            "$.training.epochs or $.training.max_steps"
+        )
+    return resumed
 
 
 def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settings) -> Snapshot | None:
@@ -108,18 +133,23 @@ def _starting_point(spec: Spec, shelf: Shelf, attempt: Attempt, settings: Settin
         _LOG.info("resuming after step %d", own.step)
     if own or resume == "auto":
         return own
-    foreign = fetch_foreign(open_store(resume, settings), attempt.workspace.checkpoints / "foreign")
+    foreign = fetch_foreign(open_store(resume, settings), attempt.workspace.checkpoints / "foreign").adopted()
     if {key: foreign.state.get(key) for key in attempt.identity} != attempt.identity:
         _LOG.warning("resume not exact: %s was made by another job, on other inputs or threads", resume)
-        return foreign.without_best()
+        foreign = foreign.without_best()
+    shelf.commit(foreign)  # a roll-back may come back to it when its address has long been changed or emptied
     return foreign
 
 
-def _keep_last_good(shelf: Shelf, attempt: Attempt) -> None:
-    """Leave the newest checkpoint's adapter where people look for it; a failure must not hide what ended the run."""
+def _keep_weights(shelf: Shelf, attempt: Attempt, *, prefer_best: bool) -> None:
+    """Leave the newest checkpoint's weights where people look for them; a failure must not hide what ended the run.
+
+    ``prefer_best``: those of its best measurement, where it keeps them.
+    """
     try:
-        if good := shelf.newest():
-            attempt.store.write(f"{attempt.keys.adapter}adapter.safetensors", save(good.adapter))
-            _LOG.info("weights of step %d kept in %s", good.step, attempt.keys.adapter)
+        if newest := shelf.newest():
+            step, weights = newest.best() if prefer_best else (newest.step, newest.adapter)
+            attempt.store.write(f"{attempt.keys.adapter}adapter.safetensors", save(weights))
+            _LOG.info("weights of step %d kept in %s", step, attempt.keys.adapter)
     except LoraRunerError as error:
         _LOG.warning("the last good weights were not kept apart: %s", error)

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from loraruner.errors import InputMissing, IntegrityError, LoraRunerError
 from loraruner.files import digest_file, replacing
 from loraruner.stores.base import Store
-from loraruner.training.state import Snapshot
+from loraruner.training.state import Place, Snapshot
 from loraruner.workspace import MANIFEST
 
 _LOG = logging.getLogger(__name__)
-NAME = re.compile(r"e(\d{4,})(?:-[0-9a-f]{16})?-step-(\d{6,})")
+NAME = re.compile(r"e(\d{4,})(?:-[0-9a-f]{16})?(?:-r(\d{2,}))?-step-(\d{6,})")
 FILES = ("adapter.safetensors", "optimizer.safetensors", "state.json")
 
 
@@ -38,30 +38,47 @@ class Shelf:
 
     def commit(self, snapshot: Snapshot) -> None:
         """Write locally, upload, then retire old ones: nothing old goes before the new one is durable."""
-        name = f"e{self.epoch:04d}{self.mark}-step-{snapshot.step:06d}"
+        name = self._name(snapshot)
         write_checkpoint(self.local / name, snapshot)
         for file in (*FILES, MANIFEST):
             self.store.upload(self.local / name / file, f"{self.prefix}{name}/{file}")
         _LOG.info("checkpoint committed: %s", name)
-        self._retire()
+        self._retire(snapshot.needed)
+
+    def _name(self, snapshot: Snapshot) -> str:
+        """Roll-backs are told from the first on: steps that are done again leave names of their own."""
+        rollbacks, step = snapshot.place
+        return f"e{self.epoch:04d}{self.mark}{f'-r{rollbacks:02d}' if rollbacks else ''}-step-{step:06d}"
 
     def newest(self) -> Snapshot | None:
-        """The checkpoint with the highest (epoch, step) whose digests verify, or None when there never was one.
+        """The checkpoint with the highest (epoch, roll-backs, step) whose digests verify; None when there is none.
 
         Raises IntegrityError (74) when there are some and none verifies; nothing is deleted then.
         """
         local, remote = self._local_names(), self._remote_names()
-        names = sorted(local | remote, key=_rank, reverse=True)
-        for name in names:
-            for here in (True, False):
-                if name in (local if here else remote) and (snapshot := self._read(name, fetch=not here)):
-                    _LOG.info("newest good checkpoint: %s", name)
-                    return snapshot
+        names = local | remote
+        if found := self._first_good(names, local, remote):
+            _LOG.info("newest good checkpoint: %s", found[0])
+            return found[1]
         if names:
             raise IntegrityError(
                 f"none of the {len(names)} checkpoints under {self.store.uri}/{self.prefix} verifies; nothing was "
                 "deleted; restore them, or start anew with --fresh"
             )
+        return None
+
+    def at(self, place: Place) -> Snapshot | None:
+        """A checkpoint of that place, of whichever attempt: all have the same bits. None when none verifies."""
+        local, remote = self._local_names(), self._remote_names()
+        found = self._first_good({name for name in local | remote if rank(name)[1:] == place}, local, remote)
+        return found[1] if found else None
+
+    def _first_good(self, names: set[str], local: set[str], remote: set[str]) -> tuple[str, Snapshot] | None:
+        """The highest of ``names`` that verifies, here or in the store."""
+        for name in sorted(names, key=rank, reverse=True):
+            for here in (True, False):
+                if name in (local if here else remote) and (snapshot := self._read(name, fetch=not here)):
+                    return name, snapshot
         return None
 
     def _read(self, name: str, *, fetch: bool) -> Snapshot | None:
@@ -92,20 +109,27 @@ class Shelf:
                 except InputMissing as error:
                     raise IntegrityError(f"{file} is missing") from error
 
-    def _retire(self) -> None:
-        """Keep the newest ``keep``; of an old one the manifest goes first, so that it never looks whole."""
-        for name in sorted(self._remote_names(), key=_rank, reverse=True)[self.keep :]:
+    def _retire(self, needed: set[Place]) -> None:
+        """Keep the newest ``keep`` and what is ``needed``; of an old one the manifest goes first."""
+        for name in self._retired(self._remote_names(), needed):
             for file in (MANIFEST, *FILES):
                 self.store.delete(f"{self.prefix}{name}/{file}")
-        own = (name for name in self._local_names() if _rank(name)[0] == self.epoch)  # others may be at work
-        for name in sorted(own, key=_rank, reverse=True)[self.keep :]:
+        own = {name for name in self._local_names() if rank(name)[0] == self.epoch}  # others may be at work
+        for name in self._retired(own, needed):
             (self.local / name / MANIFEST).unlink()
             shutil.rmtree(self.local / name)
 
+    def _retired(self, names: set[str], needed: set[Place]) -> list[str]:
+        """Those that go. Of several attempts' checkpoints of one place the newest is enough."""
+        ranked = sorted(names, key=rank)
+        held = {rank(name)[1:]: name for name in ranked if rank(name)[1:] in needed}
+        return [name for name in reversed(ranked[: -self.keep]) if name not in held.values()]
 
-def _rank(name: str) -> tuple[int, int]:
-    epoch, step = NAME.fullmatch(name).groups()  # type: ignore[union-attr]  # only matching names come here
-    return int(epoch), int(step)
+
+def rank(name: str) -> tuple[int, int, int]:
+    """Epoch, roll-backs and step: of two checkpoints the later one on the run's way ranks higher."""
+    epoch, rollbacks, step = NAME.fullmatch(name).groups()  # type: ignore[union-attr]  # only matching names come here
+    return int(epoch), int(rollbacks or 0), int(step)
 
 
 def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:

@@ -50,6 +50,10 @@ class Metrics:
         names = values.keys() if group == "evaluation" else CHARTED & values.keys()
         self._events.add({f"{group}/{name}": values[name] for name in sorted(names)}, step)
 
+    def went_back(self, step: int) -> None:
+        """Steps after ``step`` are done again: TensorBoard drops its old ones; of the records the last counts."""
+        self._events.restart(step + 1)
+
     def flush(self) -> None:
         """Make everything written so far visible to readers of the files."""
         with naming(self._path):
@@ -93,6 +97,11 @@ class _Events:
                 summary = _text(1, _text(1, tag.encode()) + number)
                 self._records.write(_event(_key(2, 0) + _varint(step) + _text(5, summary)))
 
+    def restart(self, step: int) -> None:
+        """The start of a session (``SessionLog.START``) at ``step``: readers purge that step and those after it."""
+        with naming(self._path):
+            self._records.write(_event(_key(2, 0) + _varint(step) + _text(7, _key(1, 0) + _varint(1))))
+
     def flush(self) -> None:
         """Make the events visible to readers."""
         with naming(self._path):
@@ -104,7 +113,8 @@ class _Events:
 
 
 def _event(fields: bytes) -> bytes:
-    """TensorBoard's ``Event`` of this moment (event.proto): wall_time = 1, step = 2, file_version = 3, summary = 5.
+    """TensorBoard's ``Event`` of this moment (event.proto): wall_time = 1, step = 2, file_version = 3, summary = 5,
+    session_log = 7.
 
     A ``Summary`` (summary.proto) holds values (1) of a tag (1) and a float (2).
     """

@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 
 from loraruner.adapters.inject import load_lora_tensors, lora_tensors
 from loraruner.errors import IntegrityError
+from loraruner.training.monitor.state import Watched
 
 LOSS_WINDOW = 10
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 BEST = "best."  # before the names of the best weights in the optimiser's file
 Scaler = torch.amp.GradScaler
+Place = tuple[int, int]  # roll-backs and steps before a state: no two states of a run have the same
 
 
 @dataclass
@@ -32,6 +35,32 @@ class Progress:
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_evaluation: float | None = None
     selected_step: int = 0  # of the best weights so far; 0 where none are kept. At the end: whose weights are published
+    rollbacks: int = 0
+    forgiven_rollbacks: int = 0  # of those, before people let a diverged run go on
+    learning_rate_factor: float = 1.0  # what the roll-backs have made of it
+    anchor: list[int] = field(default_factory=lambda: [0, 0])  # the place that a roll-back goes to
+    candidate_step: int | None = None  # becomes the anchor once the step after it is sound
+    watched: Watched = field(default_factory=Watched)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "Progress":
+        """What a checkpoint says. One from before there were roll-backs is itself the state to go back to."""
+        given = {"anchor": [0, document["step"]], **document}
+        return cls(**{**given, "watched": Watched.read(document.get("watched", {}))})
+
+    @property
+    def place(self) -> Place:
+        """Where this state stands in its run."""
+        return self.rollbacks, self.step
+
+    def prove(self) -> None:
+        """A step from the state as it is was sound: a candidate is good to go back to."""
+        if self.candidate_step is not None:
+            self.anchor, self.candidate_step = [self.rollbacks, self.candidate_step], None
+
+    def make_anchor(self) -> None:
+        """From now on a roll-back comes back to the state as it is."""
+        self.anchor, self.candidate_step = [self.rollbacks, self.step], None
 
     def measured_at(self, step: int) -> dict[str, float] | None:
         """The measurement after ``step`` steps, or None; step 0, before training, is never the best."""
@@ -65,15 +94,41 @@ class Snapshot:
     state: dict[str, Any]
 
     @property
+    def place(self) -> Place:
+        """See ``Progress.place``."""
+        return self.state.get("progress", {}).get("rollbacks", 0), self.step
+
+    @property
+    def needed(self) -> set[Place]:
+        """The states that a roll-back from this one, or from a step soon after it, may go back to."""
+        progress = self.state.get("progress", {})
+        rollbacks, step = progress.get("anchor", (0, 0))
+        candidate = progress.get("candidate_step")
+        return {(rollbacks, step)} | ({(progress["rollbacks"], candidate)} if candidate is not None else set())
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of the tensors, which is about what a checkpoint takes on the disk."""
         return sum(tensor.nbytes for tensor in (*self.adapter.values(), *self.optimizer.values()))
+
+    def best(self) -> tuple[int, dict[str, Tensor]]:
+        """Step and weights of the best measurement so far; where none are kept, the last."""
+        found = {name.removeprefix(BEST): value for name, value in self.optimizer.items() if name.startswith(BEST)}
+        return (self.state["progress"]["selected_step"], found) if found else (self.step, self.adapter)
 
     def without_best(self) -> "Snapshot":
         """The same without a choice of the best: measurements on other samples don't compare."""
         optimizer = {name: tensor for name, tensor in self.optimizer.items() if not name.startswith(BEST)}
         progress = {**self.state["progress"], "selected_step": 0}
         return replace(self, optimizer=optimizer, state={**self.state, "progress": progress})
+
+    def adopted(self) -> "Snapshot":
+        """The same as the beginning of another run, which goes back to it and not before it."""
+        progress = Progress.read(self.state["progress"])
+        progress.rollbacks = progress.forgiven_rollbacks = 0
+        progress.watched = Watched()
+        progress.make_anchor()
+        return replace(self, state={**self.state, "progress": asdict(progress)})
 
 
 class Live:
@@ -128,7 +183,7 @@ class Live:
             name: value.to(self._flat.device, torch.float32, copy=True) for name, value in moments.items()
         }
         self.scaler.load_state_dict(snapshot.state["scaler"])
-        self.progress = Progress(**snapshot.state["progress"])
+        self.progress = Progress.read(snapshot.state["progress"])
         kept = {name: tensor for name, tensor in snapshot.optimizer.items() if name.startswith(BEST)}
         self._best = {name.removeprefix(BEST): tensor for name, tensor in kept.items()}
         version, words, gauss = snapshot.state["rng"]["python"]

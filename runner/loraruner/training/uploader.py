@@ -1,4 +1,7 @@
-"""Checkpoints leave beside training: one worker, one waiting snapshot, the newest wins."""
+"""Checkpoints leave beside training: one worker, one waiting snapshot, the newest wins.
+
+What a roll-back from it may go back to is committed before it: wherever a kill falls, the store has that too.
+"""
 
 import logging
 import threading
@@ -6,10 +9,12 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from loraruner.errors import TemporaryFailure
+from loraruner.training.signals import StopSignal
 from loraruner.training.state import Snapshot
 
 _LOG = logging.getLogger(__name__)
 MAX_FAILURES = 3
+POLL_S = 0.5
 
 
 class Uploader:
@@ -18,6 +23,7 @@ class Uploader:
     def __init__(self, commit: Callable[[Snapshot], None]) -> None:
         self._commit = commit
         self._waiting: Snapshot | None = None
+        self._owed: list[Snapshot] = []  # to be committed before what waits; at most an anchor and a candidate
         self._busy = False
         self._closed = self._given_up = False
         self._error: Exception | None = None
@@ -39,9 +45,14 @@ class Uploader:
             self._thread.join()
 
     def submit(self, snapshot: Snapshot) -> None:
-        """Hand over a snapshot; one that still waits is replaced. Raises an earlier error that no retry can mend."""
+        """Hand over a snapshot; one that still waits is replaced, unless a roll-back from this one may need it.
+
+        Raises an earlier error that no retry can mend.
+        """
         self.poll()
         with self._changed:
+            newest = {each.place: each for each in (*self._owed, snapshot)}
+            self._owed = [each for place, each in newest.items() if place in snapshot.needed]
             self._waiting = snapshot
             self._changed.notify_all()
 
@@ -87,17 +98,37 @@ class Uploader:
                 if snapshot is None:
                     return
                 self._busy = True
-            error = self._try(snapshot)
+                due = [*(each for each in self._owed if each is not snapshot), snapshot]
+            error = self._try(due)
             with self._changed:
                 self._busy = False
+                if error is None:  # else what is owed is tried again before the next one
+                    done = set(map(id, due))
+                    self._owed = [each for each in self._owed if id(each) not in done]
                 self._failures = self._failures + 1 if isinstance(error, TemporaryFailure) else 0
                 if self._error is None or isinstance(self._error, TemporaryFailure):  # no success takes back another
                     self._error = error
                 self._changed.notify_all()
 
-    def _try(self, snapshot: Snapshot) -> Exception | None:
+    def _try(self, snapshots: list[Snapshot]) -> Exception | None:
         try:
-            self._commit(snapshot)
+            for each in snapshots:
+                self._commit(each)
         except Exception as error:  # whatever it is, the training thread raises it: nobody may wait for a dead worker
             return error
         return None
+
+
+def drain(uploader: Uploader, stop: StopSignal, grace_s: int, step: int) -> bool:
+    """Wait for the last upload; after a signal no longer than ``grace_s``: False when that was over."""
+    while not uploader.flush(POLL_S):
+        if stop.age_s() > grace_s:
+            _LOG.warning(
+                "the checkpoint of step %d did not reach the store within $.checkpoint.grace_s = %d s; the one before "
+                "it is the newest there",
+                step,
+                grace_s,
+            )
+            uploader.give_up()
+            return False
+    return True
