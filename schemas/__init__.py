@@ -1,1 +1,1 @@
-"""The job, manifest and status schemas and the starter jobs, shipped as package data."""
+"""The schemas of job, manifest, status and event, and the starter jobs, shipped as package data."""

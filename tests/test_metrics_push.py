@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from loraruner import __version__, metrics_push, settings
 from loraruner.errors import EnvironmentUnfit, Fenced, TemporaryFailure
 from loraruner.events import Evaluated, StageStarted, StepDone
-from loraruner.metrics_push import MetricsPusher, registry_of
+from loraruner.metrics_push import MetricsFile, MetricsPusher, registry_of
 from loraruner.status import StatusBoard
 from tests.support.raw_server import answering
 from tests.support.recording_store import RecordingStore
@@ -106,6 +106,37 @@ def test_a_password_in_the_address(monkeypatch: pytest.MonkeyPatch, caplog: pyte
         for key, value in headers
     ]
     assert "s3cret" not in caplog.text
+
+
+def test_written_for_a_node_exporter(tmp_path: Path) -> None:
+    """One file an adapter, whose every value carries the adapter's name, also beside others; nothing half-written."""
+    (folder := tmp_path / "collector").mkdir()
+    for name, step in (("neon", 3), ("ink", 5), ("neon", 4)):
+        MetricsFile(folder, name).write({**RUNNING, "step": step, "measures": {"wer": 0.5}})
+    assert sorted(path.name for path in folder.iterdir()) == ["loraruner-ink.prom", "loraruner-neon.prom"]
+    lines = (folder / "loraruner-neon.prom").read_text().splitlines()
+    values = [line for line in lines if not line.startswith("#")]
+    assert values and all('name="neon"' in line for line in values)
+    assert 'loraruner_step{name="neon"} 4.0' in values
+    assert 'loraruner_measure{measure="wer",name="neon"} 0.5' in values
+    assert (folder / "loraruner-neon.prom").stat().st_mode & 0o044  # the exporter is another user
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    """A folder that is not there is told before anything is trained."""
+    with pytest.raises(EnvironmentUnfit, match=r"LORARUNER_METRICS_DIR: .*collector is no folder; make it"):
+        MetricsFile(tmp_path / "collector", "neon")
+
+
+def test_a_folder_that_goes_away_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A write that fails is one warning, also when it comes again."""
+    (folder := tmp_path / "collector").mkdir()
+    metrics = MetricsFile(folder, "neon")
+    folder.rmdir()
+    folder.touch()
+    metrics.write(RUNNING)
+    metrics.write(RUNNING)
+    assert caplog.text.count("metrics were not written") == 1
 
 
 class Recorded:

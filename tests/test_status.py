@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from loraruner.errors import Diverged, TemporaryFailure
-from loraruner.events import Evaluated, StageStarted, StepDone
+from loraruner.errors import Diverged, Paused, TemporaryFailure
+from loraruner.events import Evaluated, StageStarted, StepDone, Warned
 from loraruner.status import StatusBoard, settle
 from tests.support.recording_store import RecordingStore
 
@@ -77,7 +77,8 @@ def test_a_store_that_is_away_stops_nothing(store: RecordingStore, caplog: pytes
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "state"), [(Diverged("nan"), 79, "diverged"), (ValueError("x"), 70, "failed")]
+    ("error", "code", "state"),
+    [(Diverged("nan"), 79, "diverged"), (Paused("flat"), 80, "paused"), (ValueError("x"), 70, "failed")],
 )
 def test_errors_are_recorded(store: RecordingStore, error: Exception, code: int, state: str) -> None:
     """What ends the run is in its status, whether it was foreseen or not."""
@@ -115,3 +116,25 @@ def test_what_a_kill_left_unsaid(store: RecordingStore) -> None:
     before = len(store.done("write"))
     settle(store, KEY, "3")
     assert len(store.done("write")) == before
+
+
+def test_the_newest_warnings_are_shown(store: RecordingStore) -> None:
+    """Kind, step and text of the last five, oldest first; none before there is one."""
+    with StatusBoard(store, KEY, IDENTITY) as board:
+        assert "warnings" not in board._fields
+        for step in range(7):
+            board.see(Warned("plateau", f"flat at {step}", step))
+    told = read(store)["warnings"]
+    assert told == [{"kind": "plateau", "step": step, "text": f"flat at {step}"} for step in range(2, 7)]
+
+
+def test_what_ended_a_run_is_written_at_once(store: RecordingStore) -> None:
+    """Others may have to be told of a failure before the board is closed: its state does not wait for them."""
+    board = StatusBoard(store, KEY, IDENTITY)
+    with pytest.raises(TemporaryFailure), board:
+        with pytest.raises(TemporaryFailure), board.failing():
+            raise TemporaryFailure("the store is away")
+        board._write()
+        told = read(store)
+        assert (told["state"], told["exit_code"], told["reason"]) == ("failed", 75, "the store is away")
+        raise TemporaryFailure("the store is away")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +19,12 @@ from loraruner.events import Emit, Event, StageStarted
 from loraruner.families.base import Runtime, Trainable
 from loraruner.files import machine_faults_named, write_bytes
 from loraruner.lease import FencedStore, Lease
-from loraruner.metrics_push import MetricsPusher
-from loraruner.report import write_report
+from loraruner.metrics_push import MetricsFile, MetricsPusher
+from loraruner.notifiers import facts
+from loraruner.notifiers.base import RunFacts
+from loraruner.notifiers.ledger import Ledger
+from loraruner.notify import About, Telling
+from loraruner.report import collect, write_report
 from loraruner.settings import Settings
 from loraruner.spec import Spec, to_document
 from loraruner.status import StatusBoard
@@ -29,6 +34,7 @@ from loraruner.training.signals import StopSignal
 from loraruner.workspace import RunKeys, Workspace, open_workspace
 
 if TYPE_CHECKING:
+    from loraruner.stage import Fetched
     from loraruner.training.attempt import Trained
 
 _LOG = logging.getLogger(__name__)
@@ -45,10 +51,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Whom an attempt tells what happens, and who may end it."""
+    """Whom an attempt tells what happens, who may end it, and whether people let it go on after its end."""
 
     emit: Emit
     stop: StopSignal
+    goes_on: bool = False
 
 
 class CurrentRun:
@@ -68,11 +75,16 @@ class CurrentRun:
         self.status = StatusBoard(
             self.store,
             self.keys.status,
-            {"run_id": place.identity.run_id, "attempt": self.attempt},
+            {
+                "run_id": place.identity.run_id,
+                "attempt": self.attempt,
+                "monitor_digest": runs.monitor_digest(spec.monitor),
+            },
             settings.secrets,
             replace_if_match=self.capabilities.replace_if_match,
-            also=_pusher(spec, settings),
+            also=_metrics(spec, settings),
         )
+        self.telling = Telling(spec, settings, self._about(place), watcher.stop, self._note_counts)
         self.seconds: dict[str, float] = {}
         self.disks = DiskGuard(_places(place.store, settings))
         self._watcher = watcher
@@ -92,6 +104,7 @@ class CurrentRun:
         """Tell all watchers. Called in every step, so that an attempt without a lease ends there."""
         self.lease.check()
         self.status.see(event)
+        self.telling.see(event)
         self._watcher.emit(event)
 
     @contextmanager
@@ -133,6 +146,8 @@ class CurrentRun:
             emit=self.emit,
             ship_logs=self.ship_logs,
             disks=self.disks.without("LORARUNER_CACHE"),  # training writes nothing there
+            monitor_digest=runs.monitor_digest(self.spec.monitor),
+            goes_on=self._watcher.goes_on,
         )
         return train(self.spec, trainable, runtime, attempt, self.settings)
 
@@ -142,7 +157,7 @@ class CurrentRun:
         assert job is not None
         return {"run_id": self.identity.run_id, "created": job["created"], "precision": runtime.precision}
 
-    def describe(self, made: manifest.Made, data_digest: str, version: str) -> dict[str, Any]:
+    def describe(self, made: manifest.Made, data: Fetched, version: str) -> dict[str, Any]:
         """Write all but the adapter into the version folder: job, metrics, logs, captions, packages, card and report.
 
         Returns the manifest's core.
@@ -150,31 +165,69 @@ class CurrentRun:
         from loraruner.training.runtime import hardware, peak_memory
 
         folder = self.workspace.version
-        facts = {
+        known = {
             "run_id": self.identity.run_id,
             "attempts": self.attempt,
-            "data_digest": data_digest,
+            "data_digest": data.sha256,
             "software": provenance.software(self.settings.image, self.settings.revision),
             "hardware": hardware(),
             "peak_memory": peak_memory(),
+            "notifications": self.telling.counts(),
         }
-        document = manifest.build_manifest(self.spec, made, facts, self.seconds)
+        document = manifest.build_manifest(self.spec, made, known, self.seconds)
         if (captioned := made.opened.examined.captioned) and captioned.captions:
             write_bytes(self.workspace.captions, captioned.lines())
         write_bytes(folder / "job.json", json.dumps(to_document(self.spec), indent=2).encode())
         write_bytes(folder / "sbom.json", json.dumps(provenance.bill_of_materials(), indent=1).encode())
         attempt_logs.gather(self.workspace, self.store, self.keys, self.attempt)
-        write_report(folder, {**document, "version": version}, attempt_logs.read_metrics(folder / "metrics.jsonl"))
+        samples = made.opened.samples
+        gallery = collect(data.path, samples.train, samples.evaluation, made.opened.left_out)
+        metrics = attempt_logs.read_metrics(folder / "metrics.jsonl")
+        write_report(folder, {**document, "version": version}, metrics, gallery)
         return document
+
+    def _about(self, place: Place) -> About:
+        """What people are told about."""
+        ledger, log_file = Ledger(self.store, self.keys.told), self.workspace.train_log(self.attempt)
+        return About(facts_of(self.spec, place, self.attempt), ledger, log_file, _measured)
+
+    def _note_counts(self, counts: list[dict[str, Any]]) -> None:
+        self.status.set(notifications=counts)
 
     def ship_logs(self) -> None:
         """Upload this attempt's logs."""
         attempt_logs.ship(self.workspace, self.store, self.keys, self.attempt)
 
 
-def _pusher(spec: Spec, settings: Settings) -> Callable[[Mapping[str, Any]], None] | None:
-    """Who is told what status.json says, where the operator named a Pushgateway."""
-    return MetricsPusher(settings.pushgateway, spec.name, settings.secrets).push if settings.pushgateway else None
+def _metrics(spec: Spec, settings: Settings) -> Callable[[Mapping[str, Any]], None] | None:
+    """Who is told what status.json says, where the operator named a Pushgateway, or a folder for a node exporter."""
+    told: list[Callable[[Mapping[str, Any]], None]] = []
+    if settings.pushgateway:
+        told.append(MetricsPusher(settings.pushgateway, spec.name, settings.secrets).push)
+    if settings.metrics_dir:
+        told.append(MetricsFile(settings.metrics_dir, spec.name).write)
+
+    def tell(status: Mapping[str, Any]) -> None:
+        for each in told:
+            each(status)
+
+    return tell if told else None
+
+
+def facts_of(spec: Spec, place: Place, attempt: int) -> RunFacts:
+    """The run, for those who are told of it; it began when its first attempt did."""
+    job = runs.read_job(place.store, place.identity) if spec.notify and attempt > 1 else None
+    started = job["created"] if job else facts.now()
+    return RunFacts(place.identity.run_id, attempt, started, place.store.uri, to_document(spec))
+
+
+def _measured() -> dict[str, Any]:
+    """What a run that failed has held of memory, where it came so far as to load the libraries that hold it."""
+    if "torch" not in sys.modules:
+        return {}
+    from loraruner.training.runtime import peak_memory
+
+    return {"peak_memory_gb": facts.gigabytes(peak_memory())}
 
 
 def _places(store: Store, settings: Settings) -> dict[str, Path]:
@@ -193,7 +246,7 @@ def recorded(spec: Spec, place: Place, lease: Lease, settings: Settings, watcher
     try:
         with run.status:
             try:
-                with watcher.stop.unmasked(), machine_faults_named():
+                with run.telling, run.status.failing(), watcher.stop.unmasked(), machine_faults_named():
                     yield run
             except LoraRunerError as error:
                 _LOG.error("%s (%d %s)", error, error.code, error.code.name, extra={log.LAST_WORD: True})

@@ -31,8 +31,8 @@ class Made:
 def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """The manifest without ``version`` and ``files``, which publishing adds.
 
-    ``run``: run_id, attempts, data_digest, software, hardware, peak_memory. ``seconds``: by stage, of this attempt;
-    ``training`` counts the steps of all attempts.
+    ``run``: run_id, attempts, data_digest, software, hardware, peak_memory, notifications. ``seconds``: by stage, of
+    this attempt; ``training`` counts the steps of all attempts.
     """
     progress, opened = made.trained.progress, made.opened
     return {
@@ -56,10 +56,12 @@ def build_manifest(spec: Spec, made: Made, run: Mapping[str, Any], seconds: Mapp
         "gpu_seconds": round(progress.train_s, 3) if made.runtime.device == "cuda" else 0.0,
         "peak_memory": run["peak_memory"],
         "attempts": run["attempts"],
+        "monitor": dict(made.trained.monitor),
         "resumed_from_step": made.trained.resumed_step,
         "software": run["software"],
         "hardware": run["hardware"],
         "labels": spec.labels,
+        "notifications": run["notifications"],
     }
 
 

@@ -1,7 +1,8 @@
-"""What a run is doing, as Prometheus metrics: pushed to a Pushgateway with every ``status.json``.
+"""What a run is doing, as Prometheus metrics, with every ``status.json``: pushed to a Pushgateway, or in a text file.
 
-A batch job may be gone before anybody scrapes it, so it pushes (https://prometheus.io/docs/practices/pushing/). One
-group an adapter name, replaced as a whole by each push: the last one stays and says how the newest run ended.
+A batch job may be gone before anybody scrapes it, so it pushes (https://prometheus.io/docs/practices/pushing/), or
+writes where a node exporter's textfile collector reads. One group, or file, an adapter name, replaced as a whole each
+time: the last one stays and says how the newest run ended.
 """
 
 import logging
@@ -11,11 +12,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from http.client import HTTPException
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from loraruner import __version__
 from loraruner.errors import EnvironmentUnfit
+from loraruner.files import write_bytes
 from loraruner.redact import Redactor
 
 _LOG = logging.getLogger(__name__)
@@ -46,9 +49,7 @@ class MetricsPusher:
     """
 
     def __init__(self, uri: str, name: str, secrets: tuple[str, ...] = ()) -> None:
-        if find_spec("prometheus_client") is None:
-            reason = "LORARUNER_PUSHGATEWAY: it is set, and the package prometheus-client is not installed"
-            raise EnvironmentUnfit(f"{reason}; pip install 'loraruner[metrics]' or unset it")
+        _require_package("LORARUNER_PUSHGATEWAY")
         self._uri, self._user, self._password = _without_login(uri)
         self._name, self._redactor, self._failed = name, Redactor(secrets), False
 
@@ -80,29 +81,62 @@ class MetricsPusher:
         return lambda **request: basic_auth_handler(**request, username=self._user, password=self._password)
 
 
-def registry_of(status: Mapping[str, Any]) -> Any:
-    """The metrics of one ``status.json``, as a ``CollectorRegistry``."""
+class MetricsFile:
+    """Writes what ``status.json`` says to ``loraruner-NAME.prom`` in ``folder``, beside and renamed.
+
+    Every metric carries the label ``name``, so that the files of several adapters don't contradict each other. A write
+    that fails is logged once in a row and never stops the run. Raises EnvironmentUnfit (78) for what is no folder.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        _require_package(variable := "LORARUNER_METRICS_DIR")
+        if not folder.is_dir():
+            raise EnvironmentUnfit(f"{variable}: {folder} is no folder; make it, or unset the variable")
+        self._path, self._name, self._failed = folder / f"{JOB}-{name}.prom", name, False
+
+    def write(self, status: Mapping[str, Any]) -> None:
+        """Replace the file by the metrics of ``status``, the fields of status.json."""
+        from prometheus_client import generate_latest
+
+        try:
+            write_bytes(self._path, generate_latest(registry_of(status, name=self._name)))
+        except OSError as error:
+            if not self._failed:
+                _LOG.warning("metrics were not written: %s", error)
+            self._failed = True
+        else:
+            self._failed = False
+
+
+def registry_of(status: Mapping[str, Any], **every: str) -> Any:
+    """The metrics of one ``status.json``, as a ``CollectorRegistry``; all of them have the labels in ``every``."""
     from prometheus_client import CollectorRegistry, Gauge
 
     registry = CollectorRegistry()
-    told = {
-        "run_id": status["run_id"],
-        "state": status["state"],
-        "stage": status["stage"] or "",
-        "version": __version__,
-    }
-    Gauge(*INFO, tuple(told), registry=registry).labels(**told).set(1)
-    Gauge(*RUNNING, registry=registry).set(status["state"] == "running")
-    Gauge(*UPDATED, registry=registry).set(datetime.fromisoformat(status["updated"]).timestamp())
-    Gauge(*MEMORY, registry=registry).set(_peak_bytes())
+
+    def tell(metric: tuple[str, str], value: float, **labels: str) -> None:
+        gauge = Gauge(*metric, tuple({**every, **labels}), registry=registry)
+        (gauge.labels(**every, **labels) if every or labels else gauge).set(value)
+
+    which = {"run_id": status["run_id"], "state": status["state"], "stage": status["stage"] or ""}
+    tell(INFO, 1, **which, version=__version__)
+    tell(RUNNING, status["state"] == "running")
+    tell(UPDATED, datetime.fromisoformat(status["updated"]).timestamp())
+    tell(MEMORY, _peak_bytes())
     for name, (field, meaning) in GAUGES.items():
         if status.get(field) is not None:
-            Gauge(name, meaning, registry=registry).set(status[field])
+            tell((name, meaning), status[field])
     if measures := status.get("measures"):
-        gauge = Gauge(*MEASURE, ("measure",), registry=registry)
+        gauge = Gauge(*MEASURE, (*every, "measure"), registry=registry)
         for measure, value in measures.items():
-            gauge.labels(measure).set(value)
+            gauge.labels(**every, measure=measure).set(value)
     return registry
+
+
+def _require_package(variable: str) -> None:
+    if find_spec("prometheus_client") is None:
+        reason = f"{variable}: it is set, and the package prometheus-client is not installed"
+        raise EnvironmentUnfit(f"{reason}; pip install 'loraruner[metrics]' or unset it")
 
 
 def _without_login(uri: str) -> tuple[str, str, str]:

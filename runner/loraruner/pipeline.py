@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from loraruner import export, manifest, policy, publish, runs, samples, stage, status, trials
+from loraruner import export, manifest, notify, policy, publish, runs, samples, stage, status, trials
 from loraruner import plan as planning
 from loraruner.captioning import Desk, Kept
-from loraruner.current_run import CurrentRun, Place, Watcher, recorded
-from loraruner.errors import ExitCode, LoraRunerError
+from loraruner.current_run import CurrentRun, Place, Watcher, facts_of, recorded
+from loraruner.errors import ExitCode, LoraRunerError, Preempted
 from loraruner.events import Emit
 from loraruner.families import load_family
 from loraruner.files import require_folder
-from loraruner.lease import Lease, acquire
+from loraruner.lease import FencedStore, Lease, acquire
+from loraruner.registry import index
 from loraruner.result import RunResult, of_manifest
 from loraruner.settings import Settings
 from loraruner.spec import Spec
@@ -42,20 +43,25 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     Raises the errors of ``loraruner.errors``; what was committed until then stays, and the same job resumes.
     """
     set_thread_environment()
-    inputs = _list_inputs(spec, settings)
-    store = _output_store(spec, settings)
-    capabilities = _probe(store)
-    place = Place(store, capabilities, _choose_run(spec, inputs, request, settings, store))
-    if done := _published_before(spec, place):
-        return done
-    with _owned(place, settings, stop) as lease:
-        if done := _published_before(spec, place):  # by the attempt that was waited for
-            return done
-        if not (request.fresh or request.resume_ended):
-            runs.refuse_ended(store, place.identity)
-        with recorded(spec, place, lease, settings, Watcher(emit, stop)) as run:
+    with notify.refusals_told(spec, settings, request.run_id or settings.run_id):
+        inputs, place = _find_run(spec, request, settings)
+        done = _published_before(spec, place, settings)
+    store = place.store
+    if done:
+        _tell_late(spec, place, done, settings, stop)
+        return _result(store, done, already=True)
+    with notify.refusals_told(spec, settings, place.identity.run_id):
+        lease = _owned(place, settings, stop)
+    with lease:
+        if done := _published_before(spec, place, settings):  # by the attempt that was waited for
+            return _result(store, done, already=True)
+        goes_on = runs.refuse_ended(store, place.identity, spec.monitor, resume_ended=request.resume_ended)
+        conditional = place.capabilities.replace_if_match
+        noted = index.noting(spec, settings, place.identity.run_id, conditional=conditional)
+        with noted, recorded(spec, place, lease, settings, Watcher(emit, stop, goes_on)) as run:
             published = _stages(run, inputs, stop)
             run.status.end(ExitCode.OK, version=published.version)
+            run.telling.finished(published.manifest, run.workspace.version)
     return _result(store, published, already=False)
 
 
@@ -71,6 +77,7 @@ def _stages(run: CurrentRun, inputs: dict[str, stage.Input], stop: StopSignal) -
     with run.stage("prepare"):
         prepared = family.prepare(spec, opened.base, opened.samples, settings.cache / "prepared", runtime)
         opened = samples.without_skipped(spec, opened, prepared)
+        run.telling.know(num_samples=len(opened.samples.train))
     with run.stage("train"):
         trained = run.train(family.build(spec, opened.base, prepared, runtime), runtime)
     with run.stage("export"):
@@ -80,7 +87,7 @@ def _stages(run: CurrentRun, inputs: dict[str, stage.Input], stop: StopSignal) -
     with run.stage("report"):
         made = manifest.Made(opened, runtime, trained, artifacts, tried)
         version = publish.reserve(run.store, spec.output.version, run.identity.run_id, run.capabilities)
-        document = run.describe(made, staged.data.sha256, version)
+        document = run.describe(made, staged.data, version)
     with run.stage("publish"):
         return publish.publish(run.store, run.capabilities, version, run.workspace.version, document, stop.disarm)
 
@@ -105,14 +112,25 @@ def plan(spec: Spec, settings: Settings) -> dict[str, Any]:
 def check(spec: Spec, settings: Settings) -> None:
     """What needs a store or a path: inputs exist, the output can be written, an explicit version is free.
 
-    Raises DataInvalid (65), InputMissing (66), NoPermission (77), TemporaryFailure (75) or VersionConflict (73).
+    Those whom ``notify`` names are not asked anything, but what asking them takes is there. Raises DataInvalid (65),
+    InputMissing (66), NoPermission (77), EnvironmentUnfit (78), TemporaryFailure (75) or VersionConflict (73).
     """
+    notify.require(spec, settings)
     inputs = _list_inputs(spec, settings)
     stage.require_checkpoint(spec, settings)
     store = _output_store(spec, settings)
     _probe(store)
     identity = runs.identify(spec, {pointer: each.fingerprint for pointer, each in inputs.items()}, settings.run_id)
     publish.find_published(store, spec.output.version, identity.run_id)
+
+
+def _find_run(spec: Spec, request: Request, settings: Settings) -> tuple[dict[str, stage.Input], Place]:
+    """The inputs, and which run this job is; nothing is computed before all this is in order."""
+    notify.require(spec, settings)
+    inputs = _list_inputs(spec, settings)
+    store = _output_store(spec, settings)
+    capabilities = _probe(store)
+    return inputs, Place(store, capabilities, _choose_run(spec, inputs, request, settings, store))
 
 
 def _list_inputs(spec: Spec, settings: Settings) -> dict[str, stage.Input]:
@@ -150,7 +168,7 @@ def _desk(
 def _choose_run(
     spec: Spec, inputs: dict[str, stage.Input], request: Request, settings: Settings, store: Store
 ) -> runs.Identity:
-    """The run that this job is; raises what ended it for good unless ``--continue``."""
+    """The run that this job is; raises what ended it, unless people let it go on."""
     fingerprints = {pointer: each.fingerprint for pointer, each in inputs.items()}
     identity = runs.identify(spec, fingerprints, request.run_id or settings.run_id)
     if request.fresh:
@@ -158,8 +176,8 @@ def _choose_run(
     if runs.read_job(store, identity) is None:
         stage.require_checkpoint(spec, settings)  # a run that has checkpoints of its own needs no other
         runs.warn_of_relatives(store, identity)
-    elif not request.resume_ended:
-        runs.refuse_ended(store, identity)
+    else:
+        runs.refuse_ended(store, identity, spec.monitor, resume_ended=request.resume_ended)
     return identity
 
 
@@ -175,15 +193,33 @@ def _owned(place: Place, settings: Settings, stop: StopSignal) -> Lease:
     return acquire(place.store, keys, place.capabilities, settings, last_attempt=last, pause=pause)
 
 
-def _published_before(spec: Spec, place: Place) -> RunResult | None:
+def _published_before(spec: Spec, place: Place, settings: Settings) -> publish.Published | None:
     """What this run has published already: then there is nothing to do."""
     done = publish.find_published(place.store, spec.output.version, place.identity.run_id)
     if not done:
         return None
     publish.point_latest(place.store, done)
     status.settle(place.store, RunKeys(place.identity.run_id).status, done.version)
+    index.note_run(spec, settings, place.identity.run_id, only_missing=True)  # a kill may have come before that, too
     _LOG.info("nothing to do: run %s has published version %s", place.identity.run_id, done.version)
-    return _result(place.store, done, already=True)
+    return done
+
+
+def _tell_late(spec: Spec, place: Place, done: publish.Published, settings: Settings, stop: StopSignal) -> None:
+    """Tell whoever has not heard of a version that exists, because an attempt was killed or a service was away.
+
+    The run's owner alone does so, so that nobody hears of it twice; whatever keeps this from it is only logged.
+    """
+    run = facts_of(spec, place, done.manifest["attempts"])
+    if not notify.untold(spec, settings, run, place.store):
+        return
+    try:
+        with _owned(place, settings, stop) as lease:
+            notify.tell_late(spec, settings, run, FencedStore(place.store, lease), done.manifest)
+    except Preempted:
+        raise
+    except LoraRunerError as error:
+        _LOG.warning("somebody may not have heard of version %s: %s", done.version, error)
 
 
 def _result(store: Store, published: publish.Published, *, already: bool) -> RunResult:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from loraruner import seals
-from loraruner.data.archives import data_root, is_archive, unpack
+from loraruner.data.archives import SUFFIXES, data_root, is_archive, unpack
+from loraruner.data.gathered import gather
 from loraruner.errors import DataInvalid, InputMissing, LoraRunerError
 from loraruner.files import MAX_NAME_BYTES, Digest, digest_file, require_free
 from loraruner.settings import Settings
 from loraruner.spec import Spec
-from loraruner.stores import open_store
+from loraruner.stores import open_store, scheme_of
 from loraruner.stores.base import ObjectInfo
 from loraruner.stores.keys import require_distinct
 from loraruner.stores.local import LocalStore
@@ -140,7 +141,7 @@ def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
     _require_digest("$.data.sha256", spec.data.sha256, fetched["$.data.uri"], spec.data.uri)
     if caption := spec.data.caption:
         _require_digest("$.data.caption.sha256", caption.sha256, fetched["$.data.caption.model"], caption.model)
-    opened = {key: _opened(each, settings.cache) for key, each in fetched.items()}
+    opened = {key: _opened(each, inputs[key].uri, settings.cache) for key, each in fetched.items()}
     return Staged(
         base=opened["$.model.base"],
         data=opened["$.data.uri"],
@@ -153,7 +154,7 @@ def fetch(spec: Spec, inputs: dict[str, Input], settings: Settings) -> Staged:
 def fetch_one(each: Input, settings: Settings) -> Fetched:
     """Fetch one input alone; an archive is opened."""
     require_free(settings.cache, _missing_bytes(each, settings.cache), each.uri)
-    return _opened(_fetcher(each, settings)(), settings.cache)
+    return _opened(_fetcher(each, settings)(), each.uri, settings.cache)
 
 
 def in_parallel(work: dict[str, Callable[[], Result]]) -> dict[str, Result]:
@@ -203,9 +204,15 @@ def _missing_bytes(each: Input, cache: Path) -> int:
     """What is still to come; nothing for an input that lies on this machine."""
     if each.local:
         return 0
-    missing = sum(i.size_bytes for i in each.objects if not _target(each, i, cache).exists())
-    single = len(each.objects) == 1 and each.uri.lower().endswith((".zip", ".tar", ".tgz", ".gz"))
-    return missing * ARCHIVE_GROWTH if single else missing
+    missing = [i for i in each.objects if not _target(each, i, cache).exists()]
+    return sum(i.size_bytes * (ARCHIVE_GROWTH if _is_opened(each, i) else 1) for i in missing)
+
+
+def _is_opened(each: Input, info: ObjectInfo) -> bool:
+    """Whether an object will be unpacked, as far as its name tells."""
+    if scheme_of(each.uri) == "clickup":
+        return info.key.lower().endswith(SUFFIXES)
+    return len(each.objects) == 1 and each.uri.lower().endswith((*SUFFIXES, ".gz"))
 
 
 def _fetch_remote(each: Input, settings: Settings) -> Fetched:
@@ -243,8 +250,13 @@ def _require_digest(pointer: str, wanted: str | None, found: Fetched, uri: str) 
         )
 
 
-def _opened(fetched: Fetched, cache: Path) -> Fetched:
-    """An archive's content in place of the archive."""
+def _opened(fetched: Fetched, uri: str, cache: Path) -> Fetched:
+    """An archive's content in place of the archive; of a ClickUp task that of all its archives, and its loose files.
+
+    The digest stays that of what was fetched.
+    """
+    if scheme_of(uri) == "clickup":
+        return _gathered(fetched, cache)
     if not (fetched.path.is_file() and is_archive(fetched.path)):
         return fetched
     folder = cache / "unpacked" / fetched.sha256[:32]
@@ -253,3 +265,15 @@ def _opened(fetched: Fetched, cache: Path) -> Fetched:
             unpack(fetched.path, folder)
             seals.seal_folder(folder)
     return Fetched(data_root(folder), fetched.sha256)
+
+
+def _gathered(fetched: Fetched, cache: Path) -> Fetched:
+    sources = {path.name: path for path in fetched.path.iterdir()}
+    if not any(map(is_archive, sources.values())):
+        return fetched
+    folder = cache / "gathered" / fetched.sha256[:32]
+    with seals.one_maker(folder):
+        if not seals.folder_whole(folder):
+            gather(sources, folder)
+            seals.seal_folder(folder)
+    return Fetched(folder, fetched.sha256)

@@ -3,14 +3,14 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
 from loraruner.errors import ExitCode, Fenced, InputMissing, IntegrityError, LoraRunerError
-from loraruner.events import Evaluated, Event, StageStarted, StepDone
+from loraruner.events import Evaluated, Event, StageStarted, StepDone, Warned
 from loraruner.redact import Redactor
 from loraruner.stores.base import PreconditionFailed, Store
 from loraruner.stores.documents import read_document
@@ -18,7 +18,13 @@ from loraruner.stores.documents import read_document
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
 TRIES = 3
-STATE_OF = {ExitCode.OK: "published", ExitCode.PREEMPTED: "preempted", ExitCode.DIVERGED: "diverged"}
+SHOWN_WARNINGS = 5  # the newest
+STATE_OF = {
+    ExitCode.OK: "published",
+    ExitCode.PREEMPTED: "preempted",
+    ExitCode.DIVERGED: "diverged",
+    ExitCode.PAUSED: "paused",
+}
 
 
 class StatusBoard:
@@ -52,14 +58,28 @@ class StatusBoard:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, LoraRunerError):
-            self.end(error.code, reason=self._redactor.text(str(error)))
-        elif error:
-            self.end(ExitCode.INTERNAL, reason=type(error).__name__)
+        if error:
+            self._note(error)
         self._closed.set()
         self._wake.set()
         self._thread.join()
         self._write()
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Write at once what ends the run: before the board is closed, others may have to be told of it."""
+        try:
+            yield
+        except BaseException as error:
+            self._note(error)
+            self._wake.set()
+            raise
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, LoraRunerError):
+            self.end(error.code, reason=self._redactor.text(str(error)))
+        else:
+            self.end(ExitCode.INTERNAL, reason=type(error).__name__)
 
     def see(self, event: Event) -> None:
         """Take note of an event; cheap, called in every step."""
@@ -71,6 +91,11 @@ class StatusBoard:
             self.set(step=event.step, total_steps=event.total_steps, loss=event.loss, eta_s=round(left_s, 1))
         elif isinstance(event, Evaluated):
             self.set(evaluation_loss=event.loss, **({"measures": dict(event.measures)} if event.measures else {}))
+        elif isinstance(event, Warned):
+            warning = {"kind": event.kind, "step": event.step, "text": event.text}
+            with self._lock:
+                self._fields["warnings"] = [*self._fields.get("warnings", []), warning][-SHOWN_WARNINGS:]
+            self._wake.set()
 
     def set(self, **fields: Any) -> None:
         """Change fields; they are written with the next heartbeat or at the end."""

@@ -107,6 +107,11 @@ class RunKeys:
         return f"{self.prefix}publishing.json"
 
     @property
+    def told(self) -> str:
+        """What people were told of the run already."""
+        return f"{self.prefix}told.json"
+
+    @property
     def captions(self) -> str:
         """What a captioner made of the pictures without a caption, once all are looked at."""
         return f"{self.prefix}{CAPTIONS}"

@@ -13,6 +13,8 @@ from tests.support.tools import HELM
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm/loraruner"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+DISPATCH = CHART / "ci/dispatch-values.yaml"
+JOB_VALUES = [path for path in CI_VALUES if path != DISPATCH]  # each has a job
 MINIMAL = CHART / "ci/minimal-values.yaml"
 
 Document = dict[str, Any]

@@ -12,6 +12,7 @@ LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 QUANTITY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(m|k|[KMGTP]i?)?")
 DIGEST = re.compile(r"[a-z0-9./:_-]+@sha256:[0-9a-f]{64}")
 POD_NAME_SUFFIX = "-0-abcde"
+CRON_JOB_SUFFIX = "-29384756"  # of its Jobs, which must be DNS labels
 
 
 def faults(manifest: Document) -> list[str]:
@@ -20,7 +21,10 @@ def faults(manifest: Document) -> list[str]:
 
 
 def pod_of(manifest: Document) -> Document | None:
-    """The pod that a Job or a Pod runs; None for the rest."""
+    """The pod that a Job, a CronJob or a Pod runs; None for the rest."""
+    if manifest["kind"] == "CronJob":
+        looked: Document = manifest["spec"]["jobTemplate"]["spec"]["template"]
+        return looked
     if manifest["kind"] == "Job":
         template: Document = manifest["spec"]["template"]
         return template
@@ -30,7 +34,7 @@ def pod_of(manifest: Document) -> Document | None:
 def names(manifest: Document) -> Iterator[str]:
     """Names are DNS labels, those of a Job's pods too, and labels have values that Kubernetes takes."""
     metadata = manifest["metadata"]
-    longest = metadata["name"] + (POD_NAME_SUFFIX if manifest["kind"] == "Job" else "")
+    longest = metadata["name"] + {"Job": POD_NAME_SUFFIX, "CronJob": CRON_JOB_SUFFIX}.get(manifest["kind"], "")
     if not LABEL.fullmatch(longest):
         yield f"{longest} is no DNS label"
     if metadata.get("namespace") is None:
@@ -82,11 +86,12 @@ def restricted(manifest: Document) -> Iterator[str]:
 
 
 def no_token(manifest: Document) -> Iterator[str]:
-    """Neither pod nor service account brings a token for the cluster."""
+    """Neither pod nor service account brings a token for the cluster, but the pod that creates Jobs."""
     holder = pod_of(manifest)
     spec = holder["spec"] if holder else manifest
-    if (holder or manifest["kind"] == "ServiceAccount") and spec.get("automountServiceAccountToken") is not False:
-        yield f"{manifest['kind']} mounts a token"
+    wanted = bool(holder) and manifest["kind"] == "CronJob"
+    if (holder or manifest["kind"] == "ServiceAccount") and spec.get("automountServiceAccountToken") is not wanted:
+        yield f"{manifest['kind']} mounts a token" if not wanted else f"{manifest['kind']} mounts no token"
     if holder and spec.get("enableServiceLinks") is not False:
         yield "every service of the namespace becomes an environment variable"
 

@@ -23,8 +23,10 @@ from loraruner.workspace import DIGEST_FIELD
 
 DIGEST = "5e" * 32
 PROMPTS = ("a red circle", "a blue tree")
+MONITOR = {"warnings": [], "rollbacks": 0, "learning_rate_factor": 1.0, "gpu": None}
 RUNTIME = Runtime(device="cpu", precision="fp32", dtype="float32", num_threads=2)
 RUN = {
+    "notifications": [{"kind": "webhook", "key": "webhook", "sent": 3, "failed": 0, "last_error": None}],
     "attempts": 2,
     "data_digest": DIGEST,
     "software": software(),
@@ -124,7 +126,7 @@ def trained(task: str) -> SimpleNamespace:
         best_evaluation=0.0973,
         selected_step=evaluations[1]["step"],
     )
-    return SimpleNamespace(progress=progress, resumed_step=100, num_parameters=127_000)
+    return SimpleNamespace(progress=progress, resumed_step=100, num_parameters=127_000, monitor=MONITOR)
 
 
 def _rates(wer: float) -> dict[str, float]:

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from loraruner import settings, spec
 from loraruner.adapters.inject import inject
 from loraruner.disk_guard import DiskGuard
-from loraruner.events import Event, StepDone
+from loraruner.events import Event, StepDone, Warned
 from loraruner.families.base import BatchLoss, Draw, Runtime
 from loraruner.families.draws import generator
+from loraruner.runs import monitor_digest
 from loraruner.spec import Spec
 from loraruner.stores import open_store
 from loraruner.stores.base import Store
 from loraruner.training.attempt import Attempt, Trained, train
+from loraruner.training.checkpoints import rank
 from loraruner.training.signals import StopSignal
 from loraruner.workspace import RunKeys, Workspace, open_workspace
 
@@ -128,6 +130,7 @@ class TinyRun:
         stop_after: int | None = None,
         stop_measuring: int | None = None,
         identity: dict[str, Any] = IDENTITY,
+        goes_on: bool = False,
     ) -> Trained:
         """Train; a stop signal comes in the step ``stop_after``, before all steps for 0.
 
@@ -143,6 +146,8 @@ class TinyRun:
             if isinstance(event, StepDone):
                 trainable.step = event.step
                 stop.received = "SIGTERM" if event.step == stop_after else stop.received
+            elif isinstance(event, Warned) and event.kind == "rollback":
+                trainable.step = event.step
 
         def on_measure(step: int) -> None:
             stop.received = "SIGTERM" if step == stop_measuring else stop.received
@@ -150,14 +155,27 @@ class TinyRun:
         trainable.on_measure = on_measure
         workspace = open_workspace(self.folder / f"work-{self.attempts}", KEYS.run_id, "store", self.attempts)
         ship = partial(self.ship, workspace)
-        attempt = Attempt(self.attempts, workspace, self.store, KEYS, identity, stop, emit, ship, self.disks)
+        attempt = Attempt(
+            number=self.attempts,
+            workspace=workspace,
+            store=self.store,
+            keys=KEYS,
+            identity=identity,
+            stop=stop,
+            emit=emit,
+            ship_logs=ship,
+            disks=self.disks,
+            monitor_digest=monitor_digest(job.monitor),
+            goes_on=goes_on,
+        )
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))
         self.evaluations = trained.progress.evaluations
         return trained
 
     def checkpoints(self) -> list[str]:
         """Names of the committed ones, oldest first."""
-        return sorted(path.parent.name for path in (self.folder / "store").glob(f"{KEYS.checkpoints}*/manifest.json"))
+        found = (path.parent.name for path in (self.folder / "store").glob(f"{KEYS.checkpoints}*/manifest.json"))
+        return sorted(found, key=rank)
 
     def final(self) -> dict[str, Tensor]:
         """All tensors of the newest checkpoint: weights, moments, random state."""

@@ -13,6 +13,7 @@ MODULES = {
     "s3": "loraruner.stores.s3",
     "https": "loraruner.stores.https",
     "hf": "loraruner.stores.hf",
+    "clickup": "loraruner.stores.clickup",
 }
 
 
