@@ -61,6 +61,10 @@ class Redactor:
             text = pattern.sub(replacement, text)
         return text
 
+    def knows(self, text: str) -> bool:
+        """Whether one of the known values is in ``text``; quick where a text is long."""
+        return any(secret in text for secret in self._secrets)
+
     def values(self, value: Any, strike: Callable[[str], str] | None = None) -> Any:
         """A value as JSON has them, without secrets in any string of it, keys too."""
         strike = strike or self.strike

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_list_as_a_table(output: Path, capsys: pytest.CaptureFixture[str]) -> No
     """A table for people names the version, marks the latest and rounds the numbers."""
     assert run(["registry", "list", str(output), "--format", "table"]) == 0
     words = capsys.readouterr().out.replace("│", " ").split()
-    assert {"neon-style", "(latest)", "0.0912", "350", "0.0973"} <= set(words)
+    assert {"neon-style", "1", "(latest)", "candidate", "0.0912", "0.0973"} <= set(words)
 
 
 def test_list_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,11 +39,12 @@ def test_list_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_show(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """``registry show`` prints the whole manifest with address and latest flag."""
+    """``registry show`` prints the whole manifest with address, latest flag and life."""
     assert run(["registry", "show", f"{output}/neon-style"]) == 0
     shown = json.loads(capsys.readouterr().out)
     manifest = json.loads((output / "neon-style/versions/1/manifest.json").read_text())
-    assert shown == {"uri": f"{output}/neon-style/versions/1", "latest": True, **manifest}
+    life: dict[str, Any] = {"status": "candidate", "score": None, "rejected_since": False, "reviews": [], "promotions": []}
+    assert shown == {"uri": f"{output}/neon-style/versions/1", "latest": True, "life": life, **manifest}
 
 
 def test_show_as_a_table(output: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from loraruner.errors import ExitCode
-from loraruner.events import Evaluated, StageStarted, StepDone
+from loraruner.events import Evaluated, StageStarted, StepDone, Warned
 from loraruner.registry import validate_manifest
 from loraruner.spec import TASKS
 from loraruner.spec.catalog import RESOURCES
@@ -78,7 +78,11 @@ def test_status_of_a_run(tmp_path: Path) -> None:
         board.see(StageStarted("train"))
         board.see(Evaluated(0, 0.19, {"wer": 0.351}))
         board.see(StepDone(1, 350, 0, 0.21, 2e-3, 0.25))
+        board.see(Warned("plateau", "the loss has not fallen for 500 steps", 1))
+        board.set(monitor_digest="ab" * 32)
         written.append(seen(board, tmp_path))
+        told = {"kind": "webhook", "key": "webhook", "sent": 2, "failed": 1, "last_error": "away"}
+        board.set(notifications=[told])
         failure = {"state": "failed", "exit_code": int(ExitCode.TEMPFAIL), "exit_name": "TEMPFAIL", "reason": "away"}
         board.set(**failure)
     written.append(json.loads((tmp_path / "status.json").read_text()))

@@ -40,6 +40,26 @@ def test_card(tmp_path: Path) -> None:
     assert "loraruner infer s3://loras/neon-style/versions/1 --prompt 'a red circle'" in text
 
 
+def test_terms_and_warnings_come_first() -> None:
+    """Purpose, licences, the last day and the monitor's warnings stand before the figures, other labels at the end."""
+    document = published.document()
+    document["labels"] = {"purpose": "key visuals", "license": "internal", "expires": "2027-01-31", "season": "autumn"}
+    warning = {"kind": "rollback", "step": 40, "text": "the loss rose to 4 times its *trend*"}
+    document["monitor"] = {"warnings": [warning], "rollbacks": 1, "learning_rate_factor": 0.5, "gpu": None}
+    head, _, tail = model_card(document).partition("| | |")
+    for told in (
+        "\n- purpose: key visuals\n",
+        "\n- licence: internal\n",
+        "\n- licence of the data: CC-BY-4.0\n",
+        "\n- may be used until: 2027-01-31\n",
+        "\n- warning: Rolled back to step 40: the loss rose to 4 times its \\*trend\\*\n",
+    ):
+        assert told in head
+    labels = tail.split("## Labels")[1]
+    assert "| season | autumn |" in labels and "internal" not in labels
+    assert "<lora:neon-style:0.8>" in tail
+
+
 def test_hub_base_and_known_license() -> None:
     """A base from the hub is named by its id, and a well-known licence by the catalogues' name for it."""
     document = published.document("text-generation")

@@ -29,7 +29,8 @@ def test_pictures(tmp_path: Path) -> None:
         "31.2 % (15 accepted; 1 rejected and left out)",
         "1 blurred, 1 near duplicate in 49 samples",
         "pipe.load_lora_weights(\"path/to/this/folder\", weight_name='pytorch_lora_weights.safetensors')",
-        "<lora:neon-style:1>",
+        "<lora:neon-style:0.8>",
+        "The adapter was trained at strength 1",
         "3.1e-07",
         "internal",
     ):
@@ -58,9 +59,19 @@ def test_little_to_tell(tmp_path: Path) -> None:
     document.update(labels={})
     document["data"].update(skipped=[], license=None, license_files=[], captioned=None, quality=None, review=None)
     found = page(tmp_path, document, published.metrics(1)[1:2])
-    known = ("licence", "captions by a model", "reviewed by people", "quality findings")
-    for left_out in ("Before and after", "Curves", "Labels", "held-out loss", *known):
+    known = ("captions by a model", "reviewed by people", "quality findings")
+    for left_out in (
+        "Before and after",
+        "Curves",
+        "Labels",
+        "held-out loss",
+        "while it trained",
+        "What was left out",
+        *known,
+    ):
         assert left_out not in found.text
+    for told in ("licence of the datanot stated", "may be used untilno end stated", "all could be used"):
+        assert told in found.text
 
 
 @pytest.mark.parametrize("task", ["text-to-image", "text-generation"])

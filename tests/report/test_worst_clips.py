@@ -10,6 +10,7 @@ import pytest
 from loraruner.report import write_report
 from loraruner.report.curves import curves
 from tests.support import heard_clips
+from tests.support.charts import strokes, words
 from tests.support.report_page import HOSTILE, Page, page
 
 
@@ -71,7 +72,7 @@ def test_published_step_of_any_task(tmp_path: Path, steps: int) -> None:
     early = steps > heard_clips.SELECTED_STEP
     assert ("weights of step80 of 120" in found.text) == early
     assert ("steps80" in found.text) != early
-    assert found.attributes.count(("class", "published")) == (2 if early else 0)
+    assert found.attributes.count(("class", "key chosen")) == (2 if early else 0)
     assert ("The weights of step 80 measured best" in (tmp_path / "README.md").read_text()) == early
 
 
@@ -127,9 +128,9 @@ def test_error_curves() -> None:
     titles = [re.findall("<b>([^<]*)</b>", chart)[0] for chart in charts]
     assert titles == ["Errors on held-out clips", "Training loss", "Loss on held-out samples", "Learning rate"]
     assert "words 35.08 at step 0, 6.7 at step 120" in charts[0]
-    numbers = re.findall(r'text-anchor="end">([^<]*)</text>', charts[0])
+    numbers = words(charts[0], align="end")
     assert numbers[0] == "0" and numbers[-1] == "30"
-    labels = [re.findall(r'class="axis">([^<]*)</text>', chart) for chart in charts]
+    labels = [words(chart, "--ink") for chart in charts]
     assert labels == [["wrong, in %", "step"], ["loss", "step"], ["loss", "step"], ["learning rate", "step"]]
     assert ["published" in chart for chart in charts] == [True, False, True, False]
 
@@ -137,10 +138,10 @@ def test_error_curves() -> None:
 def test_published_line_lies_at_its_step() -> None:
     """The line of the published step crosses the curve's point of that step."""
     chart = str(curves(heard_clips.metrics(), heard_clips.SELECTED_STEP)).split("<figure")[1]
-    (line,) = re.findall(r'<line x1="([^"]*)" x2="([^"]*)"[^>]*class="published"', chart)
-    points = re.findall(r'points="([^"]*)"', chart)[-1].split()
+    (line,) = strokes(chart, "--ink")
+    _, words_heard = strokes(chart, "--accent")
     place = [step for step, *_ in heard_clips.MEASURED].index(heard_clips.SELECTED_STEP)
-    assert line[0] == line[1] == points[place].split(",")[0]
+    assert line[0][0] == line[1][0] == words_heard[place][0]
 
 
 def test_write_report_needs_no_samples(tmp_path: Path) -> None:

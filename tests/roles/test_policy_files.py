@@ -27,8 +27,8 @@ LAYOUT = {
     f"{NAME}/probe-{TIMES}": ("runner", "runner"),
     f"loras/probe-{TIMES}": ("runner", "runner"),
     "loras/team/neon-style/versions/1/manifest.json": ("runner", ""),
-    f"{NAME}/reviews/2026-11-21.json": ("reviewer", ""),
-    f"{NAME}/promotions/2026-11-21.json": ("releaser", ""),
+    f"{NAME}/reviews/1/0001.json": ("reviewer", ""),
+    f"{NAME}/promotions/1/0001.json": ("releaser", ""),
     f"{NAME}/anything-else": ("", ""),
     f"{NAME}/probe-model/versions/1/manifest.json": ("runner", ""),
     "data/neon_style_202611/01.png": ("uploader", ""),
@@ -94,6 +94,21 @@ def test_who_writes_and_deletes(key: str, writer: str, deleter: str) -> None:
     assert {role for role in ROLES if may(role, "DeleteObject", key)} == {deleter} - {""}
 
 
+@pytest.mark.parametrize("key", ["loras/.registry/v1/07.jsonl", "loras/team/.registry/v1/complete.json"])
+def test_who_keeps_the_index(key: str) -> None:
+    """Whoever adds to an output keeps its index, which is a copy; nobody deletes it."""
+    assert {role for role in ROLES if may(role, "PutObject", key)} == {"runner", "reviewer", "releaser"}
+    assert {role for role in ROLES if may(role, "DeleteObject", key)} == set()
+
+
+@pytest.mark.parametrize("outer", ["runs", "versions", "reservations", "reviews", "promotions"])
+def test_an_index_is_no_way_in(outer: str) -> None:
+    """A folder that is called like the index gives nobody more than he has where it lies."""
+    owner = {"reviews": "reviewer", "promotions": "releaser"}.get(outer, "runner")
+    key = f"{NAME}/{outer}/.registry/v1/manifest.json"
+    assert {role for role in ROLES if may(role, "PutObject", key)} == {owner}
+
+
 @pytest.mark.parametrize(("key", "readers"), list(READERS.items()))
 def test_who_reads(key: str, readers: set[str]) -> None:
     """Who may read an object may list its bucket too, as otherwise a missing object would read as denied."""
@@ -132,6 +147,7 @@ def test_a_name_like_a_probe() -> None:
         ("PutObject", f"{NAME}/versions/1/neon-style.safetensors", {}, False),
         ("PutObject", f"{NAME}/runs/r/checkpoints/c/manifest.json", {}, False),
         ("DeleteObject", f"{NAME}/versions/1/manifest.json", {}, True),
+        ("PutObject", "loras/.registry/v1/07.jsonl", {}, False),
         ("DeleteObject", f"{NAME}/runs/r/checkpoints/c/manifest.json", {}, False),
         ("GetObject", f"{NAME}/latest.json", {"aws:SecureTransport": "false"}, True),
         ("GetObject", f"{NAME}/latest.json", {}, False),
@@ -143,6 +159,15 @@ def test_the_bucket_policy(action: str, key: str, context: dict[str, str], denie
     wanted = Asked(f"s3:{action}", f"{ARN}{key}", given)
     assert allowed([policy("bucket-policy"), policy("runner")], wanted) is not denied
     assert all(each["Effect"] == "Deny" and each["Principal"] == "*" for each in statements("bucket-policy"))
+
+
+@pytest.mark.parametrize(("role", "folder"), [("reviewer", "reviews"), ("releaser", "promotions")])
+def test_events_are_only_added(role: str, folder: str) -> None:
+    """Over the roles: an event is written where none is, and never written over."""
+    given = {"aws:SecureTransport": "true", "s3:ObjectCreationOperation": "true"}
+    for context, expected in (({"s3:if-none-match": "*"}, True), ({}, False)):
+        wanted = Asked("s3:PutObject", f"{ARN}{NAME}/{folder}/1/0001.json", {**given, **context})
+        assert allowed([policy("bucket-policy"), policy(role)], wanted) is expected
 
 
 def test_the_trust_of_a_pod() -> None:

@@ -77,6 +77,7 @@ def test_the_runner(
         published = attempts.run()
         assert published.code == 0, published.err
         assert user.train(job).result["already_published"] is True
+        assert user.run("registry", "reindex", "s3://loras/").code == 0
         send_in_parts(job.parent)
     left = objects(variables(seaweedfs, enforcing))
     assert "loras/team/tiny/versions/1/manifest.json" in left and "loras/team/tiny/versions/1/stray.bin" not in left
@@ -89,6 +90,7 @@ def test_the_runner(
     assert idle_resources(wanted) == set()
     for role in ("uploader", "reviewer", "releaser"):
         writes = [each for each in wanted if each.action not in ("s3:GetObject", "s3:ListBucket")]
+        writes = [each for each in writes if ".registry/" not in each.key or role == "uploader"]
         assert [each for each in writes if allowed([policy(role)], each)] == []
 
 
@@ -162,6 +164,35 @@ def test_those_who_read(
 
 
 @pytest.mark.slow
+def test_those_who_judge(
+    version: str, act_as: ActAs, enforcing: str, seaweedfs: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reviewer reviews, the releaser releases, neither does the other's part, and the index tells of both."""
+    user = User(capsys)
+    review = ["registry", "review", version, "--approve", "--score", "5", "--by", "ada", "--comment", "crisp"]
+    promote = ["registry", "promote", version, "released", "--by", "grace"]
+    for role, own, others in (("reviewer", review, promote), ("releaser", promote, review)):
+        with proxy.serve(enforcing) as before:
+            act_as(role, before.endpoint)
+            told = user.run(*own)
+            assert told.code == 0, told.err
+        wanted = requests(before.seen)
+        assert [each for each in wanted if not allowed([policy(role)], each)] == []
+        act_as(role)
+        assert_refused(user.run(*others), 77, "NO_PERMISSION", "access denied")
+    act_as("uploader")
+    assert_refused(user.run(*review), 77, "NO_PERMISSION", "access denied")
+    act_as("releaser")
+    (row,) = user.run("registry", "list", "s3://loras/team/").result["versions"]
+    assert (row["status"], row["score"], row["reviews"]) == ("released", 5.0, 1)
+    keys = objects(variables(seaweedfs, enforcing))
+    assert {key for key in keys if "/reviews/" in key or "/promotions/" in key} == {
+        "loras/team/tiny/reviews/1/0001.json",
+        "loras/team/tiny/promotions/1/0001.json",
+    }
+
+
+@pytest.mark.slow
 def test_the_uploader(
     job: Path, act_as: ActAs, enforcing: str, seaweedfs: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,8 +233,11 @@ KEYS = (
     "loras/n/versions/1/a",
     "loras/n/reservations/1.json",
     "loras/n/latest.json",
-    "loras/n/reviews/1.json",
-    "loras/n/promotions/1.json",
+    "loras/n/reviews/1/0001.json",
+    "loras/n/promotions/1/0001.json",
+    "loras/.registry/v1/00.jsonl",
+    "loras/team/.registry/v1/00.jsonl",
+    "loras/n/promotions/.registry/v1/00.jsonl",
     "loras/n/reviews/versions/1/a",
     "loras/n/probe-0123456789abcdef",
     "loras/n/probe-0123456789abcdef0",

@@ -36,6 +36,7 @@ COMMANDS: dict[str, Lazy] = {
     "doctor": Lazy("loraruner.cli.doctor:doctor", "Check this machine: packages, GPU, disk, store access."),
     "selftest": Lazy("loraruner.cli.selftest:selftest", "Prove exact resume, or try a store, on this machine."),
     "registry": Lazy("loraruner.cli.registry:registry", "See what has been published."),
+    "clickup": Lazy("loraruner.cli.clickup:clickup", "Start trainings from the tasks of a ClickUp list."),
     "adapter": Lazy("loraruner.cli.adapter:adapter", "Verify a published adapter, or merge it into its base."),
 }
 

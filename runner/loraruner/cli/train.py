@@ -28,7 +28,7 @@ class RequestOptions(TypedDict):
 @job_arguments
 @click.option("--run-id", help="Use this run id in place of the one computed from the job and its inputs.")
 @click.option("--fresh", is_flag=True, help="Start a new run even if this job has run before.")
-@click.option("--continue", "resume_ended", is_flag=True, help="Resume a run that ended with code 79.")
+@click.option("--continue", "resume_ended", is_flag=True, help="Resume a run that ended with code 79 or 80.")
 @format_option
 @click.pass_obj
 def train(

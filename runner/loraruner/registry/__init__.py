@@ -1,4 +1,4 @@
-"""What has been published: found, listed, fetched and verified. Manifests are hostile until they are checked."""
+"""What has been published: found, listed, judged, fetched and verified. All that is read is hostile until checked."""
 
 from loraruner.registry.catalogue import list_versions, show_version
 from loraruner.registry.content import VersionDamaged, download_version, verify_version

@@ -1,89 +1,78 @@
 """What has been published below an address, and one version in full."""
 
-import logging
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from loraruner.errors import DataInvalid
-from loraruner.registry.find import IN_NAME, MANIFEST_KEY, VersionRef, find_version, latest, read_version
+from loraruner.registry import scan
+from loraruner.registry.address import place_of, resolve
+from loraruner.registry.events import read_lives
+from loraruner.registry.find import latest
+from loraruner.registry.index import read_index, scan_output
+from loraruner.registry.life import Life
+from loraruner.registry.rows import Row
 from loraruner.settings import Settings
 from loraruner.stores import open_store
-from loraruner.stores.base import Store
-from loraruner.workspace import MANIFEST, VERSIONS_PREFIX
-
-_LOG = logging.getLogger(__name__)
-READERS = 8
+from loraruner.stores.keys import join
+from loraruner.workspace import VERSIONS_PREFIX, RunKeys
 
 
-def list_versions(uri: str, settings: Settings) -> list[dict[str, Any]]:
+def list_versions(uri: str, settings: Settings, *, all_runs: bool = False) -> list[Row]:
     """One row for each version below an output address or one NAME's, by name and age.
 
-    A version without a readable manifest is no row; a damaged one is told in a warning.
+    An output's come from its index, one NAME's from the manifests themselves. ``all_runs`` adds the runs that ended
+    without a version. What has no readable manifest is no row; what is damaged is told in a warning.
     """
-    store = open_store(uri.rstrip("/"), settings)
-    keys = _manifest_keys(store, VERSIONS_PREFIX) or _manifest_keys(store, "")
-    newest = {name: _latest(store, name) for name in {_name(key) for key in keys}}
-    with ThreadPoolExecutor(READERS, thread_name_prefix="manifest") as pool:
-        found = list(pool.map(lambda key: _read(store, key), keys))
-    refs = ((_name(key), ref) for key, ref in zip(keys, found, strict=True) if ref)
-    rows = [_row(ref, is_latest=ref.manifest["version"] == newest[name]) for name, ref in refs]
-    return sorted(rows, key=lambda row: (row["name"], row["created"], row["version"]))
+    uri, is_name = uri.rstrip("/"), False
+    if (rows := read_index(uri, settings)) is None:
+        store = open_store(uri, settings)
+        is_name = any(next(store.list(prefix), None) for prefix in (VERSIONS_PREFIX, "runs/"))
+        rows = scan.read_rows(store, {"": scan.survey_name(store, "")}) if is_name else scan_output(uri, settings)
+    shown = join(uri, "")
+    placed = (
+        {**row, "uri": f"{shown}/{_place(row, is_name=is_name)}"}
+        for row in rows
+        if all_runs or row["version"] is not None
+    )
+    return sorted(placed, key=lambda row: (row["name"], row["created"], row["version"] or "", row["run_id"]))
+
+
+def _place(row: Row, *, is_name: bool) -> str:
+    inside = f"{VERSIONS_PREFIX}{row['version']}" if row["version"] else RunKeys(row["run_id"]).prefix.rstrip("/")
+    return inside if is_name else f"{row['name']}/{inside}"
 
 
 def show_version(uri: str, settings: Settings) -> dict[str, Any]:
-    """A version's manifest with its address; ``latest`` is None for a copy outside of its NAME.
+    """A version's manifest with its address, and under ``life`` where it stands and what people said of it.
 
-    Raises what ``find_version`` raises.
+    ``latest`` and ``life`` are None for a copy outside of its NAME. Raises what ``resolve`` raises.
     """
-    ref = find_version(uri, settings)
-    is_latest = None
-    if inside := IN_NAME.fullmatch(f"{ref.store.uri.rstrip('/')}/{ref.prefix}".rstrip("/")):
-        is_latest = _latest(open_store(inside["root"], settings)) == inside["version"]
-    return {"uri": ref.uri, "latest": is_latest, **ref.manifest}
-
-
-def _manifest_keys(store: Store, prefix: str) -> list[str]:
-    return [info.key for info in store.list(prefix) if MANIFEST_KEY.fullmatch(info.key)]
-
-
-def _name(key: str) -> str:
-    """The NAME in a manifest's key, empty where the store is the NAME's."""
-    return key.rpartition(VERSIONS_PREFIX)[0].rstrip("/")
-
-
-def _latest(store: Store, name: str = "") -> str | None:
-    try:
-        return latest(store, name)
-    except DataInvalid as error:
-        _LOG.warning("%s", error)
-        return None
-
-
-def _read(store: Store, key: str) -> VersionRef | None:
-    prefix = key.removesuffix(MANIFEST)
-    try:
-        return read_version(store, prefix, prefix.rstrip("/").rpartition("/")[2])
-    except DataInvalid as error:
-        _LOG.warning("not listed: %s", error)
-        return None
-
-
-def _row(ref: VersionRef, *, is_latest: bool) -> dict[str, Any]:
-    manifest, metrics = ref.manifest, ref.manifest["metrics"]
+    ref = resolve(uri, settings)
+    place = place_of(ref)
+    if place is None:
+        return {"uri": ref.uri, "latest": None, "life": None, **ref.manifest}
+    root = open_store(place.root, settings)
+    living = read_lives(root, scan.survey_name(root, "").events)
+    is_latest = latest(root) == place.version
     return {
-        **{key: manifest[key] for key in ("name", "version")},
-        "latest": is_latest,
-        **{key: manifest[key] for key in ("task", "created", "run_id", "status", "steps")},
-        "last_loss": metrics["last_loss"],
-        "evaluation_before": (metrics["evaluation_before"] or {}).get("loss"),
-        "evaluation_after": (metrics["evaluation_after"] or {}).get("loss"),
-        "wer_before": metrics["samples"].get("wer.before"),
-        "wer_after": metrics["samples"].get("wer.after"),
-        "size_bytes": _size(manifest["files"]),
         "uri": ref.uri,
+        "latest": is_latest,
+        "life": life_document(living.get(place.version, Life())),
+        **ref.manifest,
     }
 
 
-def _size(entries: Iterable[dict[str, Any]]) -> int:
-    return sum(entry["size"] for entry in entries)
+def life_document(life: Life) -> dict[str, Any]:
+    """A version's life as JSON: its status, the mean score, and every event in order."""
+    reviews = [
+        {"verdict": each.verdict, "score": each.score, "by": each.by, "when": each.when, "comment": each.comment}
+        for each in life.reviews
+    ]
+    promotions = [
+        {"to": each.to, "by": each.by, "when": each.when, "comment": each.comment} for each in life.promotions
+    ]
+    return {
+        "status": life.status,
+        "score": life.score,
+        "rejected_since": life.rejected_since,
+        "reviews": reviews,
+        "promotions": promotions,
+    }

@@ -11,6 +11,7 @@ from loraruner.report.known_data import known_data
 from loraruner.report.measures import NAMES, SPEECH, measured, noun, published_step
 from loraruner.report.recipe import hub_id
 from loraruner.report.usage import recipes
+from loraruner.report.watch import warning_lines
 
 CARD_NAME = "README.md"
 LIBRARY = {"text-to-image": "diffusers", "text-generation": "peft", SPEECH: "peft"}
@@ -28,6 +29,7 @@ KNOWN_LICENSES = (
     "openrail",
     "unknown",
 )
+SAID = ("purpose", "license", "expires")  # at the head of the card
 MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|~&$#!@]|(?<=[a-z0-9]):(?=//)|(?<=www)\.", re.IGNORECASE)
 
 Document = Mapping[str, Any]
@@ -47,6 +49,7 @@ def model_card(document: Document, folder: Path | None = None) -> str:
         "",
         _opening(document),
         "",
+        *_terms(document),
         *_table(_figures(document)),
         "",
         "See `report.html` for samples, curves and the proof of each file; `manifest.json` lists every file "
@@ -105,6 +108,21 @@ def _opening(document: Document) -> str:
     )
 
 
+def _terms(document: Document) -> Iterator[str]:
+    """What it is for, what it may be used for and until when, and what the monitor warned of; [] for nothing."""
+    labels = document["labels"]
+    told = {
+        "purpose": labels.get("purpose"),
+        "licence": labels.get("license"),
+        "licence of the data": document["data"]["license"],
+        "may be used until": labels.get("expires"),
+    }
+    lines = [f"- {name}: {plain(value)}" for name, value in told.items() if value]
+    lines += [f"- warning: {plain(line)}" for line in warning_lines(document)]
+    if lines:
+        yield from (*lines, "")
+
+
 def _figures(document: Document) -> Iterator[tuple[str, str]]:
     metrics = document["metrics"]
     before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
@@ -136,6 +154,6 @@ def _usage(document: Document, folder: Path | None) -> Iterator[str]:
 
 
 def _labels(document: Document) -> Iterator[str]:
-    told = [(plain(name), plain(value)) for name, value in document["labels"].items() if value]
+    told = [(plain(name), plain(value)) for name, value in document["labels"].items() if value and name not in SAID]
     if told:
         yield from ("", "## Labels", "", *_table(told))

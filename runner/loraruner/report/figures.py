@@ -44,3 +44,8 @@ def percent(value: float | None) -> str:
 def percent_change(before: float | None, after: float | None) -> str:
     """``35.1 % → 6.2 %``; a dash where nothing was measured."""
     return f"{percent(before)} → {percent(after)}"
+
+
+def gpu_hours(seconds: float) -> str:
+    """Seconds of a GPU as hours, to a thousandth; a dash for none."""
+    return f"{seconds / 3600:,.3f}" if seconds else "—"

@@ -8,28 +8,38 @@ from loraruner.markup import Html, joined, tag
 from loraruner.report import sections
 from loraruner.report.blocks import section
 from loraruner.report.curves import curves
+from loraruner.report.gallery import Gallery
 from loraruner.report.measures import published_step
+from loraruner.report.opening import header, summary, terms
 from loraruner.report.style import STYLE
 from loraruner.report.trials import trials
+from loraruner.report.used_data import data
+from loraruner.report.watch import rollback_steps, warnings
 
 PAGE_NAME = "report.html"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+NOTHING = Gallery()
 
 
-def report_page(folder: Path, document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+def report_page(
+    folder: Path, document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], gallery: Gallery = NOTHING
+) -> str:
     """The page as text; pictures are read from ``folder/samples``, how to prompt from the adapter's header."""
-    drawn = curves(metrics, published_step(document))
+    drawn = curves(metrics, published_step(document), rollback_steps(document))
     body = tag(
         "main",
-        sections.header(document),
-        sections.key_figures(document),
+        header(document),
+        terms(document),
+        summary(document),
+        warnings(document),
         trials(folder, document),
         section("Curves", drawn) if drawn else None,
-        sections.data(document),
+        data(document, gallery),
         sections.usage(document, folder),
         sections.verification(document),
+        sections.time(document),
+        sections.origin(document),
         sections.labels(document),
-        sections.environment(document),
         sections.job(document),
     )
     head = tag(

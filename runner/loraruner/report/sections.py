@@ -1,153 +1,144 @@
-"""The parts of the page that are tables and facts: figures, data, files, environment."""
+"""The later parts of the page: use, proof, time, origin, labels, the job."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loraruner.markup import Html, tag
+from loraruner.markup import Html, joined, tag
 from loraruner.report.blocks import facts, section, table
-from loraruner.report.figures import change, duration, number, percent_change, size
-from loraruner.report.known_data import SHORT_DIGEST, known_data
-from loraruner.report.measures import measured, noun, published_step
-from loraruner.report.usage import recipes
+from loraruner.report.figures import duration, gpu_hours, number
+from loraruner.report.opening import moment
+from loraruner.report.usage import STRENGTH, recipes
+from loraruner.report.watch import gpu_watched, monitored, notified
 
-MAX_SKIPPED = 50
+STAGES = {
+    "fetch": "inputs brought here and checked",
+    "samples": "samples read and checked",
+    "prepare": "what stays the same, computed once",
+    "train": "training and measuring",
+    "export": "files written and proven",
+    "sample": "tried without and with the adapter",
+}
+
+SAID = ("purpose", "customer", "project", "team", "license", "expires")
 
 Document = Mapping[str, Any]
-
-
-def header(document: Document) -> Html:
-    """Name and origin."""
-    origin = {
-        "task": document["task"],
-        "base model": document["base_model"]["uri"],
-        "run": document["run_id"],
-        "made": document["created"].replace("T", " ").replace("+00:00", " UTC"),
-    }
-    return tag("header", tag("h1", f"{document['name']}, version {document['version']}"), facts(origin))
-
-
-def key_figures(document: Document) -> Html:
-    """The numbers that people look for first."""
-    figures = dict(_figures(document))
-    tiles = (tag("div", tag("dt", name), tag("dd", value)) for name, value in figures.items())
-    return tag("dl", *tiles, class_="tiles")
-
-
-def _figures(document: Document) -> list[tuple[str, str]]:
-    metrics, memory = document["metrics"], document["peak_memory"]
-    before, after = metrics["evaluation_before"] or {}, metrics["evaluation_after"] or {}
-    rates = [
-        (name, percent_change(*found).replace(" %", "\N{NO-BREAK SPACE}%"))  # a narrow tile breaks at the arrow
-        for name, key in (("word error rate", "wer"), ("character error rate", "cer"))
-        if (found := measured(document, key))
-    ]
-    losses = [
-        (name, change(before.get(key), after.get(key)))
-        for name, key in (("held-out loss", "loss"), ("general loss", "general_loss"))
-        if key in after
-    ]
-    published, steps = published_step(document), number(document["steps"])
-    device = [("peak GPU memory", size(memory["gpu_bytes"]))] if memory["gpu_bytes"] else []
-    return [
-        *rates,
-        ("steps", steps) if published is None else ("weights of step", f"{number(published)} of {steps}"),
-        ("training loss", change(metrics["first_loss"], metrics["last_loss"])),
-        *losses,
-        ("training time", duration(document["seconds"]["training"])),
-        ("peak memory", size(memory["host_bytes"])),
-        *device,
-        ("attempts", number(document["attempts"])),
-    ]
-
-
-def data(document: Document) -> Html:
-    """What was trained on, and what could not be used."""
-    used = document["data"]
-    skipped, count = used["skipped"], used["used"]
-    rows = [(bad["name"], bad["reason"]) for bad in skipped[:MAX_SKIPPED]]
-    left_out = len(skipped) - len(rows)
-    return section(
-        "Data",
-        facts(
-            {
-                "from": used["uri"],
-                "digest": used["digest"][:SHORT_DIGEST],
-                "trained on": f"{number(count)} {noun(document, count)}, each seen {_rounds(document)} times",
-                "held out": number(used["held_out"]),
-                "skipped": number(len(skipped)),
-                **known_data(document),
-            }
-        ),
-        table(("skipped", "reason"), rows) if rows else None,
-        tag("p", f"{left_out} more are named in manifest.json.", class_="note") if left_out else None,
-    )
-
-
-def _rounds(document: Document) -> str:
-    return f"{document['samples_seen'] / max(1, document['data']['used']):.3g}"
 
 
 def usage(document: Document, folder: Path) -> Html:
     """How to use the adapter; ``folder`` holds its files."""
     found = recipes(document, folder)
-    parts = [part for recipe in found for part in (tag("h3", recipe.title), tag("pre", recipe.code))]
-    return section("How to use it", *parts)
+    parts = (
+        tag(
+            "div",
+            tag("h3", recipe.title),
+            tag("pre", recipe.code, class_="text" if recipe.language == "text" else None),
+            class_="recipe",
+        )
+        for recipe in found
+    )
+    strength = tag("p", STRENGTH) if document["task"] == "text-to-image" else None
+    return section("How to use it", strength, *parts)
 
 
 def verification(document: Document) -> Html:
     """The exported files and the proof of each."""
     rows = [
-        (each["name"], each["format"], number(each["num_modules"]), f"{each['max_difference']:.2g}")
+        (_with_note(each["name"], each["format"]), number(each["num_modules"]), f"{each['max_difference']:.2g}")
         for each in document["adapters"]
     ]
-    lora, parameters = document["job"]["lora"], document["parameters"]
     return section(
         "Files and their proof",
         tag(
             "p",
             "Each file was loaded into a fresh base model, "
             "and its effect was compared with the module that was trained. "
-            f"{number(parameters)} parameters, rank {lora['rank']}, alpha {lora['alpha']:g}.",
+            f"{number(document['parameters'])} parameters.",
         ),
-        table(("file", "format", "modules", "largest difference"), rows, numbers=(2, 3)),
+        table(("file", "modules", "largest difference"), rows, numbers=(1, 2)),
     )
 
 
 def labels(document: Document) -> Html | None:
-    """The job's labels; empty ones are left out."""
-    told = {name: value for name, value in document["labels"].items() if value}
+    """The job's own labels; empty ones, and those that stand at the head of the page, are left out."""
+    told = {name: value for name, value in document["labels"].items() if value and name not in SAID}
     return section("Labels", facts(told)) if told else None
 
 
-def environment(document: Document) -> Html:
-    """Where and with what it was made."""
+def time(document: Document) -> Html:
+    """Seconds and GPU-hours of each stage."""
+    return section(
+        "Time",
+        table(("stage", "seconds", "GPU-hours"), _stages(document), numbers=(1, 2)),
+        tag("p", "GPU-hours are the time that the GPU was held, whether or not it computed.", class_="note")
+        if _on_gpu(document)
+        else tag("p", "No GPU was used.", class_="note"),
+    )
+
+
+def _stages(document: Document) -> Iterator[tuple[Html, str, str]]:
+    """The stages of the last attempt in their order, all of them together, and the steps of all attempts."""
+    order = list(STAGES)
+    seconds = {stage: value for stage, value in document["seconds"].items() if stage != "training"}
+    held = 1 if _on_gpu(document) else 0
+    for stage in sorted(seconds, key=lambda name: order.index(name) if name in order else len(order)):
+        yield _with_note(stage, STAGES.get(stage)), f"{seconds[stage]:,.1f}", gpu_hours(held * seconds[stage])
+    whole, steps = sum(seconds.values()), document["seconds"]["training"]
+    attempts = f"of {number(document['attempts'])} attempts" if document["attempts"] > 1 else None
+    last = f"of the last attempt, {duration(whole)}" if attempts else duration(whole)
+    yield _with_note("all stages", last), f"{whole:,.1f}", gpu_hours(held * whole)
+    yield _with_note("training steps", attempts), f"{steps:,.1f}", gpu_hours(document["gpu_seconds"])
+
+
+def _with_note(text: str, note: str | None) -> Html:
+    return joined((text, tag("small", note) if note else None))
+
+
+def _on_gpu(document: Document) -> bool:
+    return bool(document["resolved"]["device"] == "cuda")
+
+
+def origin(document: Document) -> Html:
+    """Where it comes from: model, data, code and machine."""
     hardware, software, resolved = document["hardware"], document["software"], document["resolved"]
     packages = ", ".join(f"{name} {version}" for name, version in software["packages"].items())
-    stages = ((stage, duration(value)) for stage, value in document["seconds"].items() if stage != "training")
+    parent = document["job"]["checkpoint"]["resume"]
+    resumed = document["resumed_from_step"]
     return section(
-        "Environment",
+        "Where it comes from",
         facts(
             {
-                "computed on": hardware["gpu"] or f"{hardware['cpus']} CPUs, {resolved['num_threads']} threads",
+                "base model": document["base_model"]["uri"],
+                "its SHA-256": document["base_model"]["sha256"],
+                "data": document["data"]["uri"],
+                "its digest": document["data"]["digest"],
+                "continues": None if parent in ("auto", "never") else parent,
+                "run": document["run_id"],
+                "made": moment(document),
+                "resumed from step": number(resumed) if resumed else None,
+                "monitor": monitored(document),
+                "messages so far": notified(document),
+                "computed on": hardware["gpu"] or _processors(hardware["cpus"], resolved["num_threads"]),
+                "the GPU was": gpu_watched(document),
                 "machine": f"{hardware['system']} {hardware['machine']}",
                 "precision": f"{resolved['precision']}, base in {resolved['dtype']}",
-                "GPU seconds": number(document["gpu_seconds"]) if document["gpu_seconds"] else None,
-                "resumed from step": number(document["resumed_from_step"]) if document["resumed_from_step"] else None,
                 "loraruner": f"{software['loraruner']}, Python {software['python']}",
                 "image": software.get("image"),
                 "source revision": software.get("revision"),
                 "packages": packages,
-                "base model SHA-256": document["base_model"]["sha256"],
             }
         ),
-        tag("h3", "Time in each stage of the last attempt"),
-        table(("stage", "time"), stages, numbers=(1,)),
     )
 
 
+def _processors(cpus: int, threads: int) -> str:
+    return f"{cpus} CPU{'' if cpus == 1 else 's'}, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def job(document: Document) -> Html:
-    """The job with every default filled in."""
+    """The job with every default filled in, folded."""
     text = json.dumps(document["job"], indent=2, ensure_ascii=False)
-    return section("The job", tag("p", "With every default filled in."), tag("pre", text))
+    return section(
+        "The job", tag("details", tag("summary", "Every setting, with the defaults filled in"), tag("pre", text))
+    )

@@ -34,7 +34,7 @@ def trials(folder: Path, document: Mapping[str, Any]) -> Html | None:
     kind = "pictures" if document["task"] == "text-to-image" else "texts"
     return section(
         "Before and after",
-        tag("p", "The same prompts and seeds on the base model alone and with the exported adapter in it."),
+        tag("p", "The same prompts and seeds, on the base model alone and with the exported adapter."),
         tag("div", *shown, class_=f"trials {kind}"),
         more,
         measures(document),

@@ -9,6 +9,8 @@ from loraruner.report.recipe import FOLDER, Recipe, base_arguments, base_line, p
 from loraruner.report.usage_speech import for_speech
 from loraruner.report.usage_text import for_text
 
+STRENGTH = "The adapter was trained at strength 1, and the samples show it so; less, such as 0.8, is gentler."
+
 Document = Mapping[str, Any]
 
 
@@ -48,5 +50,6 @@ def _for_pictures(document: Document, formats: Mapping[str, str]) -> Iterator[Re
             "A1111, Forge, ComfyUI",
             "text",
             f"Copy {formats['kohya']} to models/Lora (ComfyUI: models/loras) and write into the prompt:\n"
-            f"<lora:{stem}:1>   (1 is the strength it was trained at; 0.8 is gentler)",
+            f"<lora:{stem}:0.8>\n"
+            "0.8 is the strength; 1 is what it was trained at.",
         )
