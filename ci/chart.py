@@ -6,7 +6,7 @@ comments of values.yaml as descriptions. Both are kept to what Helm 3 reads too,
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,9 +109,12 @@ def schema_text() -> str:
 def schema() -> dict[str, Any]:
     """The schema of all values."""
     whole: dict[str, Any] = json.loads(PART.read_text(encoding="utf-8"))
-    whole["properties"]["job"] = rerooted(json.loads(JOB.read_text(encoding="utf-8")))
+    job = json.loads(JOB.read_text(encoding="utf-8"))
+    whole["properties"]["job"] = rerooted(job)
+    whole["allOf"] = list(needed(job["required"]))
+    whole["properties"]["dispatch"]["properties"]["template"]["properties"]["job"] = partial(job)
     for path, comment in comments().items():
-        if path != ("job",):
+        if path not in (("job",), ("dispatch", "template", "job")):
             node = node_at(whole, path)
             rest = dict(node)
             node.clear()
@@ -120,8 +123,30 @@ def schema() -> dict[str, Any]:
 
 
 def rerooted(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The job's schema as it stands inside another: without ``$schema``, which only a root may have."""
-    return {key: value for key, value in job.items() if key != "$schema"}
+    """The job's schema as it stands inside another: without ``$schema``, which only a root may have.
+
+    What it requires stands in ``needed``, as there may be no job at all.
+    """
+    return {key: value for key, value in job.items() if key not in ("$schema", "required")}
+
+
+def needed(required: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """When a job must be whole: where there is one, and where nothing else makes jobs. Only one of them ever holds."""
+    whole = {"properties": {"job": {"required": list(required)}}}
+    yield {"if": {"properties": {"job": {"minProperties": 1}}}, "then": whole}
+    off = {"job": {"maxProperties": 0}, "dispatch": {"properties": {"enabled": {"const": False}}}}
+    yield {"if": {"properties": off}, "then": whole}
+
+
+def partial(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a template: what dispatch sets is unknown, and nothing is required that a field may fill."""
+    left: dict[str, Any] = json.loads(json.dumps(rerooted(job)))
+    for section in left["properties"].values():
+        section.pop("required", None)
+    for name in ("name", "$schema"):
+        del left["properties"][name]
+    del left["properties"]["data"]["properties"]["uri"]
+    return left
 
 
 def node_at(whole: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from loraruner.spec import load
-from tests.support.helm import CHART, CI_VALUES, MINIMAL, documents, rendered, the, told
+from tests.support.helm import CHART, JOB_VALUES, MINIMAL, documents, rendered, the, told
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def test_the_runner_reads_the_same_spec(path: Path, tmp_path: Path) -> None:
     assert load(arrived.encode()).spec == load(json.dumps(given).encode()).spec
 
 
-@pytest.mark.parametrize("path", CI_VALUES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", JOB_VALUES, ids=lambda path: path.stem)
 def test_the_job_is_mounted_where_it_is_read(path: Path) -> None:
     """The ConfigMap is immutable, holds the job of the values, and is what the pod mounts where it reads its job."""
     manifests = rendered(path)

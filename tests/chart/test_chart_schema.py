@@ -56,9 +56,14 @@ def test_both_files_are_up_to_date() -> None:
 
 
 def test_the_job_is_checked_by_the_very_schema(schema: dict[str, Any]) -> None:
-    """The value ``job`` has the schema of the command line; only ``$schema``, which a root alone may have, is gone."""
+    """The value ``job`` has the schema of the command line.
+
+    Only ``$schema`` is gone, which a root alone may have; what is required stands where dispatch can make it optional.
+    """
     own = json.loads((ROOT / "schemas/job.schema.json").read_text(encoding="utf-8"))
-    assert {"$schema": own["$schema"], **schema["properties"]["job"]} == own
+    kept = {"$schema": own["$schema"], "required": own["required"]}
+    assert {**kept, **schema["properties"]["job"]} == own
+    assert [each["then"]["properties"]["job"]["required"] for each in schema["allOf"]] == [own["required"]] * 2
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
@@ -84,8 +89,10 @@ def test_only_what_both_helms_read(schema: dict[str, Any]) -> None:
 
 def test_every_object_is_closed(schema: dict[str, Any]) -> None:
     """A key that is not known is an error everywhere; maps of free keys say what their values are."""
-    # Helm's own, of a chart above this one; and what each task closes for itself.
-    open_on_purpose = {"$.global", "$.job.options"}
+    # Helm's own, of a chart above this one; and what each task and each kind of notice closes for itself.
+    open_on_purpose = {"$.global"}
+    for job in ("$.job", "$.dispatch.template.job"):
+        open_on_purpose |= {f"{job}.options", f"{job}.notify.items"}
     assert open_on_purpose <= {path for path, _ in nodes(schema)}
     for path, node in nodes(schema):
         if node.get("type") == "object" and path not in open_on_purpose:

@@ -45,6 +45,19 @@ helm.sh/resource-policy: keep
 {{- end -}}
 {{- end }}
 
+{{/* Of the looks at a list. A CronJob's name has 52 characters at most, as its Jobs add 11. */}}
+{{- define "loraruner.dispatchName" -}}
+{{ printf "%s-dispatch" (include "loraruner.fullname" . | trunc 43 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "loraruner.dispatchAccountName" -}}
+{{- if .Values.dispatch.serviceAccount.create -}}
+{{ .Values.dispatch.serviceAccount.name | default (include "loraruner.dispatchName" .) }}
+{{- else -}}
+{{ .Values.dispatch.serviceAccount.name | default "default" }}
+{{- end -}}
+{{- end }}
+
 {{- define "loraruner.cacheClaim" -}}
 {{ .Values.cache.existingClaim | default (printf "%s-cache" (include "loraruner.fullname" .)) }}
 {{- end }}
@@ -74,7 +87,7 @@ is written, the pod with its image, the failure policy, and Kueue's labels. What
 runs (its limits in time and number, other labels) is not in it.
 */}}
 {{- define "loraruner.jobName" -}}
-{{- $pod := include "loraruner.pod" (dict "root" . "configMap" "") | fromYaml -}}
+{{- $pod := include "loraruner.pod" (dict "root" . "job" .Values.job "configMap" "") | fromYaml -}}
 {{- $policy := include "loraruner.podFailurePolicy" . | fromYaml -}}
 {{- $queue := include "loraruner.queueLabels" . | fromYaml -}}
 {{- $digest := list (include "loraruner.document" .) $pod $policy $queue | toJson | sha256sum -}}

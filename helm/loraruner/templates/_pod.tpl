@@ -1,4 +1,4 @@
-{{/* Template of the pod: a dict of "root" and of "configMap", the name of what holds the job. */}}
+{{/* Template of the pod: a dict of "root", "job" and "configMap", the name of what holds the job. */}}
 {{- define "loraruner.pod" -}}
 {{- $root := .root -}}
 {{- with .root.Values -}}
@@ -13,7 +13,7 @@ spec:
   restartPolicy: Never
   {{- include "loraruner.podBasics" $root | nindent 2 }}
   # Time to finish the step and send a checkpoint (checkpoint.grace_s), and to end.
-  terminationGracePeriodSeconds: {{ add (dig "checkpoint" "grace_s" 100 .job) 20 }}
+  terminationGracePeriodSeconds: {{ add (dig "checkpoint" "grace_s" 100 $.job) 20 }}
   containers:
     - name: trainer
       image: {{ include "loraruner.image" $root | quote }}
@@ -102,6 +102,8 @@ securityContext:
   "LORARUNER_LEASE_S" (.Values.operator.leaseS | default "")
   "LORARUNER_MAX_ATTEMPTS" (.Values.operator.maxAttempts | default "")
   "LORARUNER_PUSHGATEWAY" .Values.metrics.pushgateway
+  "CLICKUP_API_URL" .Values.notify.clickupApi
+  "SMARTSHEET_API_URL" .Values.notify.smartsheetApi
   "AWS_ENDPOINT_URL_S3" .Values.store.endpoint
   "AWS_REGION" .Values.store.region
   "AWS_CA_BUNDLE" (ternary "/etc/loraruner-ca/ca.crt" "" (ne .Values.store.caConfigMap "")) }}
@@ -113,9 +115,11 @@ securityContext:
 {{- end }}
 
 {{- define "loraruner.environmentFrom" -}}
-{{- with .Values.store.secretName -}}
+{{- with list .Values.store.secretName .Values.notify.secretName | compact | uniq -}}
 envFrom:
+  {{- range . }}
   - secretRef: {name: {{ . | quote }}}
+  {{- end }}
 {{- end -}}
 {{- end }}
 

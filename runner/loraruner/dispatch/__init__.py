@@ -1,0 +1,1 @@
+"""Tasks that are ready to train, each started once: template, claim, start."""
