@@ -14,13 +14,16 @@ SETUP := .venv/.setup
 VOICE := .venv/.voice
 SPEECH := .venv/.speech
 TOOLS := .venv/.tools
+PRISM := .venv/.prism
+# The vendors' OpenAPI documents, where there are any: then the calls to their services are held against them.
+OPENAPI_DOCUMENTS ?= $(wildcard ../shared/data/openapi)
 # One thread is fastest for the style example: its layers are too small to share out.
 TINY := OMP_NUM_THREADS=1
 PY_DIRS := runner schemas helm tests examples ci bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-voice setup-speech setup-tools demo demo-s3 demo-voice demo-speech test check check-slow \
-	lint format type imports licences audit wheel image image-test chart release promote docs images bench soak lock \
+.PHONY: help setup setup-voice setup-speech setup-tools setup-prism demo demo-s3 demo-voice demo-speech demo-loop test \
+	check check-slow lint format type imports licences audit wheel image image-test chart release promote docs images bench soak lock \
 	upgrade clean
 
 help: ## this list
@@ -64,6 +67,15 @@ $(TOOLS): ci/tools.lock ci/tools.py | $(SETUP)
 	@$(BIN)/python ci/tools.py
 	@touch $@
 
+setup-prism: $(PRISM) ## add Prism, which holds requests against OpenAPI documents (npm, 90 MB; tests with OPENAPI_DOCUMENTS)
+
+$(PRISM): ci/prism/package-lock.json
+	@echo "installing Prism (ci/prism/package-lock.json)"
+	@mkdir -p .venv/tools/prism
+	@cp ci/prism/package.json ci/prism/package-lock.json .venv/tools/prism/
+	@npm ci --prefix .venv/tools/prism --no-audit --no-fund --loglevel=error
+	@touch $@
+
 demo: $(SETUP) ## train the style example to a published adapter (no account, no server, no GPU)
 	@echo "training examples/style/job.json: pictures in, a published style adapter out"
 	@$(TINY) $(BIN)/loraruner train examples/style/job.json
@@ -83,10 +95,13 @@ demo-speech: $(SETUP) $(SPEECH) ## teach a real Whisper a voice that it hears ba
 	@$(BIN)/loraruner train examples/dialect/job.json
 	@echo "report.html shows the worst clips; try it: $(BIN)/loraruner infer out/loras/clock-shop-dialect examples/dialect/heldout/017.ogg"
 
+demo-loop: $(SETUP) ## the team's loop: a ClickUp task trained, reviewed, trained again and released, on stand-ins
+	@$(TINY) $(BIN)/python examples/loop/loop.py
+
 test: $(SETUP) ## the fast tests (minutes)
 	$(BIN)/pytest -m "not slow and not gpu and not image" -n $(WORKERS)
 
-check-slow: $(SETUP) $(VOICE) $(SPEECH) $(TOOLS) ## real servers, real models, killed processes, the chart by Helm
+check-slow: $(SETUP) $(VOICE) $(SPEECH) $(TOOLS) $(if $(OPENAPI_DOCUMENTS),$(PRISM)) ## real servers, real models, killed processes, the chart by Helm
 	$(BIN)/pytest -m "slow and not gpu and not image" -n $(WORKERS) --dist loadfile --durations 10
 
 check: lint type imports licences audit test check-slow wheel image-test ## everything that CI checks
@@ -138,8 +153,9 @@ docs: $(SETUP) ## write job.md, advice.md, import.md, licences.md and reliabilit
 	$(BIN)/python ci/licences.py --write
 	$(BIN)/python ci/reliability_docs.py
 
-images: $(SETUP) ## make docs/images/review.png anew, in Chromium (ci/setup-system)
+images: $(SETUP) ## make the pictures of docs/images anew, in Chromium (ci/setup-system)
 	$(BIN)/python ci/review_image.py
+	$(BIN)/python ci/report_image.py
 
 bench: $(SETUP) ## run every measurement in bench/
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

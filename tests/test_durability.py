@@ -88,13 +88,13 @@ def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
         bundle.writestr("b.txt", "b")
     assert is_archive(archive)
     fetched = Fetched(archive, files.digest_file(archive).sha256)
-    first = _opened(fetched, tmp_path / "cache")
+    first = _opened(fetched, str(archive), tmp_path / "cache")
     with (first.path / "a.txt").open() as _reading:
         before = (first.path.stat().st_ino, (first.path / "a.txt").stat().st_ino)
-        second = _opened(fetched, tmp_path / "cache")
+        second = _opened(fetched, str(archive), tmp_path / "cache")
     assert (second.path.stat().st_ino, (second.path / "a.txt").stat().st_ino) == before
     (first.path / "a.txt").write_text("damaged")
-    assert (_opened(fetched, tmp_path / "cache").path / "a.txt").read_text() == "a"
+    assert (_opened(fetched, str(archive), tmp_path / "cache").path / "a.txt").read_text() == "a"
 
 
 def test_deleting_does_not_hinder_writing(tmp_path: Path) -> None:

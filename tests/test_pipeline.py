@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from loraruner import pipeline, settings
-from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Preempted, SpecInvalid
+from loraruner.errors import DataInvalid, Diverged, LoraRunerError, Paused, Preempted, SpecInvalid
 from loraruner.events import Event, StageStarted, StepDone
 from loraruner.files import digest_file
 from loraruner.pipeline import Request
@@ -218,6 +218,24 @@ def test_an_adapter_that_changes_nothing_is_not_published(lab: Lab, monkeypatch:
     assert not (lab.output / "versions").exists() and not (lab.output / "reservations").exists()
     with pytest.raises(Diverged, match=r"^training changed nothing"):
         lab.train(request=Request(resume_ended=True))
+
+
+def test_a_paused_run_goes_on_when_people_say_so(lab: Lab) -> None:
+    """80 on a plateau, with its weights in the run; the same job ends so at once, another ``monitor`` goes on."""
+    flat: dict[str, Any] = {"monitor__on_plateau": "pause", "monitor__plateau_steps": 1, "monitor__min_improvement": 1}
+    with pytest.raises(Paused, match="has not improved for 1 step:"):
+        lab.train(**flat)
+    with pytest.raises(Paused, match=r"has ended: paused by \$\.monitor.*--continue"):
+        lab.train(**flat)
+    [run] = (path.name for path in (lab.output / "runs").iterdir())
+    status = lab.run_file(run, "status.json")
+    assert (status["state"], status["exit_code"], status["step"]) == ("paused", 80, 2)
+    assert [path.name for path in lab.output.rglob("adapter/*")] == ["adapter.safetensors"]
+    assert lab.train(**{**flat, "monitor__plateau_steps": 2}).run_id == run
+    manifest = json.loads((lab.output / "versions/1/manifest.json").read_text())
+    validate_manifest(manifest)
+    assert (manifest["resumed_from_step"], manifest["monitor"]["rollbacks"], manifest["monitor"]["gpu"]) == (2, 0, None)
+    assert [(each["kind"], each["step"]) for each in manifest["monitor"]["warnings"]] == [("plateau", 2)]
 
 
 def test_bad_data_ends_before_training(lab: Lab) -> None:

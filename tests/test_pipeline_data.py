@@ -50,7 +50,7 @@ def review(folder: Path, **said: str) -> None:
 
 
 def test_the_manifest_tells_of_the_data(tmp_path: Path, tiny_base: Path, user: User) -> None:
-    """Licence, review and findings of the gate stand in the manifest, the card and the report.
+    """Licence, review and findings of the gate stand in the manifest, the card and the report, which shows it.
 
     The share that was reviewed is that of the samples which are left after the gate.
     """
@@ -75,6 +75,8 @@ def test_the_manifest_tells_of_the_data(tmp_path: Path, tiny_base: Path, user: U
     for page in ("report.html", "README.md"):
         text = (version / page).read_text()
         assert "40.0 % (4 accepted; 1 rejected and left out)" in text and "1 short caption" in text
+    seen = (version / "report.html").read_text().split("<h2>Data</h2>")[1]
+    assert seen.count("<img") == 12 and "a sign of colour 9" in seen  # ten used, two left out
     assert not (version / "captions.jsonl").exists()
 
 

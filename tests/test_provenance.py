@@ -8,7 +8,7 @@ import pytest
 
 from loraruner import __version__, provenance
 from loraruner.registry import validate_manifest
-from loraruner.report.sections import environment
+from loraruner.report.sections import origin
 from tests.support.published import document
 
 FILE = {"name": "job.json", "size": 2, "sha256": "0" * 64}
@@ -50,5 +50,5 @@ def test_the_image_and_its_source() -> None:
     for software in (built, provenance.software()):
         told = {**document(), "files": [FILE], "software": software}
         validate_manifest(told)
-        shown = str(environment(told))
+        shown = str(origin(told))
         assert (image in shown) == (revision in shown) == ("image" in software)

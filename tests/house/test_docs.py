@@ -75,10 +75,10 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 def test_a_wrong_command_is_found() -> None:
     """The check itself sees a command, a subcommand and an option that are not there."""
-    text = "`loraruner trian JOB`\n```console\n$ loraruner registry promote X\n$ loraruner plan JOB --fast\n```\n"
+    text = "`loraruner trian JOB`\n```console\n$ loraruner registry demote X\n$ loraruner plan JOB --fast\n```\n"
     assert [fault(line) for line in command_lines(text)] == [
         "loraruner trian JOB: no command trian",
-        "loraruner registry promote X: no command promote",
+        "loraruner registry demote X: no command demote",
         "loraruner plan JOB --fast: no option --fast",
     ]
 

@@ -19,6 +19,7 @@ BY_TABLE = {
     "runner/loraruner/data/label/captioner.py",
     "runner/loraruner/families/__init__.py",
     "runner/loraruner/merge.py",
+    "runner/loraruner/notifiers/__init__.py",
     "runner/loraruner/stores/__init__.py",
 }
 
