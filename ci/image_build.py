@@ -32,7 +32,10 @@ from loraruner import __version__, image  # noqa: E402
 
 LOCKS = {"cpu": ("docker/cpu.lock", "docker/torch-cpu.lock"), "runtime": ("docker/cuda.lock",)}
 BUILDERS = ("buildah", "docker")
-CONTEXT = ("docker/Dockerfile", "docker/install-locked", "docker/finish", "ci/image_check.py", "ci/image_prune.py")
+CONTEXT = (
+    *("docker/Dockerfile", "docker/install-locked", "docker/not-compiled", "docker/finish"),
+    *("ci/image_check.py", "ci/image_prune.py"),
+)
 # The date of all files below our code, and of the layers that hold them: with that of a release, an upgrade would pull
 # every layer again. 1980-01-01, the earliest that archives of all kinds know.
 LAYERS_S = 315_532_800

@@ -1,6 +1,7 @@
 """The small programs around the image: pip's settings, checks within the build, what podman is told, a base."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -67,10 +68,24 @@ def test_an_uncompiled_module_stops_the_build(tmp_path: Path) -> None:
     """A module without bytecode is named, unless it is written for another Python."""
     (tmp_path / "good.py").write_text("x = 1\n")
     (tmp_path / "other.py").write_text("print 'x'\n")
-    assert check.uncompiled(tmp_path) == [f"{tmp_path}/good.py is not compiled: install it with docker/install-locked"]
+    (tmp_path / "rare").mkdir()
+    (tmp_path / "rare/seldom.py").write_text("x = 1\n")
+    assert check.uncompiled(tmp_path, "/(rare)/") == [
+        f"{tmp_path}/good.py is not compiled: install it with docker/install-locked"
+    ]
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / f"__pycache__/good.{sys.implementation.cache_tag}.pyc").write_bytes(b"")
-    assert check.uncompiled(tmp_path) == []
+    assert check.uncompiled(tmp_path, "/(rare)/") == []
+    assert len(check.uncompiled(tmp_path, "/(never)/")) == 1
+
+
+def test_what_is_compiled_late_is_no_part_of_a_run() -> None:
+    """Each folder that is left out is there, and nothing that every training needs is among them."""
+    left_out = (ROOT / "docker/not-compiled").read_text().strip()
+    paths = [str(path) for path in (ROOT / "runner/loraruner").rglob("*.py")]
+    found = {path.split("/loraruner/")[1] for path in paths if re.search(left_out, path)}
+    folders = {name.rpartition("/")[0] for name in found}
+    assert folders == {"advice", "faults", "importers", "data/label", "data/review"}
 
 
 def test_pruning_keeps_the_records_true(tmp_path: Path) -> None:
