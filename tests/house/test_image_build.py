@@ -182,7 +182,7 @@ def test_the_context_is_small(builders: Builders, target: str, locks: list[str],
     assert builders(TARGET=target, IMAGE="registry.example.com/l:1", NO_CACHE="1")[0] == 0
     told = builders.told()
     assert [name for name in told.context if name.endswith(".lock")] == [f"docker/{name}" for name in locks]
-    assert f"dist/{WHEEL}" in told.context and len(told.context) == 6 + len(locks)
+    assert f"dist/{WHEEL}" in told.context and len(told.context) == 7 + len(locks)
     assert {f"CUDA_VERSION={cuda}", "registry.example.com/l:1", "--layers=false"} <= set(told.arguments)
     assert all("--no-cache" in call.arguments for call in builders.calls()[:-1])
 
