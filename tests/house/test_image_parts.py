@@ -85,7 +85,7 @@ def test_what_is_compiled_late_is_no_part_of_a_run() -> None:
     paths = [str(path) for path in (ROOT / "runner/loraruner").rglob("*.py")]
     found = {path.split("/loraruner/")[1] for path in paths if re.search(left_out, path)}
     folders = {name.rpartition("/")[0] for name in found}
-    assert folders == {"advice", "faults", "importers", "data/label", "data/review"}
+    assert folders == {"advice", "dispatch", "faults", "importers", "data/label", "data/review"}
 
 
 def test_pruning_keeps_the_records_true(tmp_path: Path) -> None:
