@@ -1,7 +1,8 @@
 """Host memory of a long training: the whole pipeline on a tiny language model, with checkpoints, uploads, evaluation.
 
-``flat_memory.py [STEPS]``: what this process holds (PSS) after every 100 steps, and how much that grew after warm-up:
-the least of the last quarter less the least of the first. Recorded in ``bench/reliability.json``.
+``flat_memory.py [STEPS]``: what this process holds (anonymous pages and mapped files) after every 100 steps, and how
+much that grew after warm-up: the least of the last quarter less the least of the first. Recorded in
+``bench/reliability.json``.
 """
 
 import json

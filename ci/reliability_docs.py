@@ -169,7 +169,7 @@ def memory(found: Found) -> Iterator[str]:
     """What a long training holds."""
     yield (
         f"A text job of {found['steps']} steps with a checkpoint every 50 and a measurement every 100; what the "
-        f"process holds (PSS) over the last {found['measured_steps']} steps.\n\n| | |\n| --- | --- |\n"
+        f"process holds over the last {found['measured_steps']} steps.\n\n| | |\n| --- | --- |\n"
     )
     yield line("after the warm-up", f"{found['first_mib']:g} MiB")
     yield line("at the end", f"{found['last_mib']:g} MiB")

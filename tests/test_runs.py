@@ -137,11 +137,11 @@ def test_a_run_that_has_ended_is_not_run_again(store: RecordingStore, code: int,
     identity = started(store, runs.identify(job(), INPUTS), exit_code=code, reason="it is no good")
     with pytest.raises(error, match="has ended: it is no good; change the job, or resume it with --continue"):
         runs.refuse_ended(store, identity, Monitor())
-    assert runs.refuse_ended(store, identity, Monitor(), resume_ended=True) is True
+    assert runs.refuse_ended(store, identity, Monitor(), resume_ended=True) == 1
     for other in (ExitCode.PREEMPTED, ExitCode.INTERNAL, [79], "79", None):
         again = started(store, identity, exit_code=other)
-        assert runs.refuse_ended(store, again, Monitor()) is False
-        assert runs.refuse_ended(store, again, Monitor(), resume_ended=True) is False
+        assert runs.refuse_ended(store, again, Monitor()) == 0
+        assert runs.refuse_ended(store, again, Monitor(), resume_ended=True) == 0
 
 
 def test_another_monitor_lets_an_ended_run_go_on(store: RecordingStore) -> None:
@@ -150,7 +150,18 @@ def test_another_monitor_lets_an_ended_run_go_on(store: RecordingStore) -> None:
     identity = started(store, runs.identify(job(), INPUTS), **ended)
     with pytest.raises(Paused):
         runs.refuse_ended(store, identity, job(monitor__on_plateau="pause", monitor__plateau_steps=500).monitor)
-    assert runs.refuse_ended(store, identity, Monitor(on_plateau="pause", plateau_steps=900)) is True
+    assert runs.refuse_ended(store, identity, Monitor(on_plateau="pause", plateau_steps=900)) == 1
+
+
+def test_the_leave_to_go_on_is_counted(store: RecordingStore) -> None:
+    """It outlives an attempt that was stopped early; each end needs a new one; nonsense counts as none."""
+    identity = started(store, runs.identify(job(), INPUTS), exit_code=ExitCode.PREEMPTED, continued=1)
+    for resume_ended in (False, True):
+        assert runs.refuse_ended(store, identity, Monitor(), resume_ended=resume_ended) == 1
+    again = started(store, identity, exit_code=79, continued=1)
+    assert runs.refuse_ended(store, again, Monitor(), resume_ended=True) == 2
+    odd = started(store, identity, exit_code=79, continued="many")
+    assert runs.refuse_ended(store, odd, Monitor(), resume_ended=True) == 1
 
 
 def test_the_monitor_is_no_part_of_a_run() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from loraruner.errors import Diverged, Paused, TemporaryFailure
+from loraruner.errors import Diverged, ExitCode, Paused, TemporaryFailure
 from loraruner.events import Evaluated, StageStarted, StepDone, Warned
 from loraruner.status import StatusBoard, settle
 from tests.support.recording_store import RecordingStore
@@ -138,3 +138,13 @@ def test_what_ended_a_run_is_written_at_once(store: RecordingStore) -> None:
         told = read(store)
         assert (told["state"], told["exit_code"], told["reason"]) == ("failed", 75, "the store is away")
         raise TemporaryFailure("the store is away")
+
+
+def test_a_published_version_is_written_at_once(store: RecordingStore) -> None:
+    """Services are still waited for, perhaps for minutes: nobody is to see a running run until then."""
+    board = StatusBoard(store, KEY, IDENTITY)
+    board.end(ExitCode.OK, version="3")
+    assert board._wake.is_set()  # the heartbeat writes now
+    with board:
+        pass
+    assert read(store)["state"] == "published"

@@ -51,11 +51,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Whom an attempt tells what happens, who may end it, and whether people let it go on after its end."""
+    """Whom an attempt tells what happens, who may end it, and how often people let the run go on after its end."""
 
     emit: Emit
     stop: StopSignal
-    goes_on: bool = False
+    continued: int = 0
 
 
 class CurrentRun:
@@ -79,6 +79,7 @@ class CurrentRun:
                 "run_id": place.identity.run_id,
                 "attempt": self.attempt,
                 "monitor_digest": runs.monitor_digest(spec.monitor),
+                **({"continued": watcher.continued} if watcher.continued else {}),
             },
             settings.secrets,
             replace_if_match=self.capabilities.replace_if_match,
@@ -147,7 +148,7 @@ class CurrentRun:
             ship_logs=self.ship_logs,
             disks=self.disks.without("LORARUNER_CACHE"),  # training writes nothing there
             monitor_digest=runs.monitor_digest(self.spec.monitor),
-            goes_on=self._watcher.goes_on,
+            continued=self._watcher.continued,
         )
         return train(self.spec, trainable, runtime, attempt, self.settings)
 

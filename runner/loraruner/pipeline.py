@@ -55,10 +55,10 @@ def train(spec: Spec, request: Request, settings: Settings, emit: Emit, stop: St
     with lease:
         if done := _published_before(spec, place, settings):  # by the attempt that was waited for
             return _result(store, done, already=True)
-        goes_on = runs.refuse_ended(store, place.identity, spec.monitor, resume_ended=request.resume_ended)
+        continued = runs.refuse_ended(store, place.identity, spec.monitor, resume_ended=request.resume_ended)
         conditional = place.capabilities.replace_if_match
         noted = index.noting(spec, settings, place.identity.run_id, conditional=conditional)
-        with noted, recorded(spec, place, lease, settings, Watcher(emit, stop, goes_on)) as run:
+        with noted, recorded(spec, place, lease, settings, Watcher(emit, stop, continued)) as run:
             published = _stages(run, inputs, stop)
             run.status.end(ExitCode.OK, version=published.version)
             run.telling.finished(published.manifest, run.workspace.version)
@@ -70,7 +70,7 @@ def _stages(run: CurrentRun, inputs: dict[str, stage.Input], stop: StopSignal) -
     spec, settings, family = run.spec, run.settings, load_family(run.spec.task)
     with run.stage("fetch"):
         staged = stage.fetch(spec, inputs, settings)
-    with run.stage("samples"):
+    with run.stage("samples"), stage.addresses_named(staged.data.path, spec.data.uri):
         desk = _desk(spec, staged, settings, run.check, Kept(run.store, run.keys.captions))
         opened = samples.open_samples(spec, staged, family, settings.cache, run.check, desk)
         runtime = run.settle_runtime()
@@ -215,7 +215,7 @@ def _tell_late(spec: Spec, place: Place, done: publish.Published, settings: Sett
         return
     try:
         with _owned(place, settings, stop) as lease:
-            notify.tell_late(spec, settings, run, FencedStore(place.store, lease), done.manifest)
+            notify.tell_late(spec, settings, run, FencedStore(place.store, lease), done.manifest, stop)
     except Preempted:
         raise
     except LoraRunerError as error:

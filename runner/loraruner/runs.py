@@ -103,19 +103,22 @@ def monitor_digest(monitor: Monitor) -> str:
     return _digest({name: value for name, value in asdict(monitor).items() if value != defaults[name]})
 
 
-def refuse_ended(store: Store, identity: Identity, monitor: Monitor, *, resume_ended: bool = False) -> bool:
+def refuse_ended(store: Store, identity: Identity, monitor: Monitor, *, resume_ended: bool = False) -> int:
     """Raise again what ended this run (79, 80), so that the same job does not come to the same end a second time.
 
-    False for a run that has not ended so. True for one that has and goes on now: with ``resume_ended``, or because
-    ``monitor`` is not what it was.
+    How often people let it go on: once more for one that has ended so and goes on now, with ``resume_ended`` or because
+    ``monitor`` is not what it was. Their leave is counted in the status, so that it outlives an attempt that was
+    stopped before it had saved anything.
     """
     status = _told(store, RunKeys(identity.run_id).status)
     code = status.get("exit_code")
     ended = ENDED.get(code) if isinstance(code, int) else None
+    told = status.get("continued", 0)
+    continued = told if isinstance(told, int) else 0
     if ended is None:
-        return False
+        return continued
     if resume_ended or status.get("monitor_digest", monitor_digest(monitor)) != monitor_digest(monitor):
-        return True
+        return continued + 1
     reason = str(status.get("reason"))
     what_next = "" if "--continue" in reason else "; change the job, or resume it with --continue"
     raise ended(f"run {identity.run_id} has ended: {reason}{what_next}")

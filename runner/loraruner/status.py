@@ -72,7 +72,6 @@ class StatusBoard:
             yield
         except BaseException as error:
             self._note(error)
-            self._wake.set()
             raise
 
     def _note(self, error: BaseException) -> None:
@@ -103,8 +102,12 @@ class StatusBoard:
             self._fields.update(fields)
 
     def end(self, code: ExitCode, **fields: Any) -> None:
-        """Note how the run ended; what ends it by an error is noted when the board is closed."""
+        """Say how the run ended, at once: before the board is closed, services may be waited for.
+
+        What ends it by an error is noted when the board is closed.
+        """
         self.set(state=STATE_OF.get(code, "failed"), exit_code=int(code), exit_name=code.name, **fields)
+        self._wake.set()
 
     def _beat(self) -> None:
         while not self._closed.is_set():

@@ -43,6 +43,6 @@ def test_a_spike_is_a_divergence(tmp_path: Path, stops: tuple[int, ...]) -> None
         run.attempt(spec, Leaping())
     [warning] = (event for event in run.events if isinstance(event, Warned))
     assert warning.step == 52 and "more than 3 times its trend" in warning.text
-    assert run.checkpoints()[-1] == f"e000{len(stops) + 1}-r01-step-000054"
+    assert run.checkpoints()[-1] == f"e000{len(stops) + 1}-r01-step-000058"
     state = json.loads((run.folder / "store" / KEYS.checkpoints / run.checkpoints()[-1] / "state.json").read_text())
     assert (state["progress"]["anchor"], state["progress"]["candidate_step"]) == ([1, 52], None)

@@ -46,7 +46,7 @@ class Attempt:
     disks: DiskGuard = field(default_factory=lambda: DiskGuard({}))
     mark: str = ""  # see ``Shelf.mark``
     monitor_digest: str = ""  # of the job's ``monitor``, which may change from attempt to attempt
-    goes_on: bool = False  # people let a run go on that had ended with 79 or 80
+    continued: int = 0  # how often people let the run go on that had ended with 79 or 80
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def train(spec: Spec, trainable: Trainable, runtime: Runtime, attempt: Attempt, 
                 grace=grace,
                 checkpoint_at=shelf.at,
                 monitor_digest=attempt.monitor_digest,
-                goes_on=attempt.goes_on,
+                continued=attempt.continued,
                 gpu=open_reader(runtime.device),
             )
             loop = Loop(spec, trainable, runtime, around)

@@ -42,7 +42,7 @@ class Surroundings:
     grace: Grace
     checkpoint_at: Callable[[Place], Snapshot | None] = lambda place: None  # what a roll-back goes back to
     monitor_digest: str = ""  # tells one ``monitor`` of the job from another
-    goes_on: bool = False  # people let a run go on that had ended with 79 or 80
+    continued: int = 0  # how often people let the run go on that had ended with 79 or 80
     gpu: GpuReader | None = None
 
 
@@ -70,7 +70,7 @@ class Loop:
             steps_per_epoch=self.windows.steps_per_epoch,
             has_series=trainable.num_evaluation > 0 and 0 < spec.evaluation.every_steps < self.total_steps,
             digest=around.monitor_digest,
-            goes_on=around.goes_on,
+            continued=around.continued,
         )
         self.watch = Watch(setting, self.live, around.emit, around.stop, around.gpu)
         self.measuring = Measuring(spec, trainable, self.live, self.watch, self.total_steps)
@@ -119,6 +119,8 @@ class Loop:
         if self.around.stop.received:
             _LOG.info("%s: saving step %d before the end", self.around.stop.received, progress.step)
         is_new = resumed is None or progress.place > resumed.place
+        if progress.step == self.total_steps and not self.measuring.is_due:
+            progress.make_anchor()  # nothing can diverge any more: no older checkpoint is kept for it
         if (is_new or self._is_unsaved or self.watch.pausing) and not self._is_left:
             self._save()
         self._drain()

@@ -33,7 +33,8 @@ def ended(found: Divergence, progress: Progress, training: Training) -> Diverged
 def carry(spoiled: Progress, restored: Progress, factor: float) -> None:
     """Make the state gone back to the beginning of a new way; what counts the whole run goes on."""
     restored.rollbacks = spoiled.rollbacks + 1
-    restored.forgiven_rollbacks = spoiled.forgiven_rollbacks
+    restored.forgiven_rollbacks, restored.continued = spoiled.forgiven_rollbacks, spoiled.continued
+    restored.watched.counted_from = spoiled.watched.counted_from
     restored.learning_rate_factor = spoiled.learning_rate_factor * factor
     restored.train_s = spoiled.train_s
     restored.watched.warnings = spoiled.watched.warnings

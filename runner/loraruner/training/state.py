@@ -37,6 +37,7 @@ class Progress:
     selected_step: int = 0  # of the best weights so far; 0 where none are kept. At the end: whose weights are published
     rollbacks: int = 0
     forgiven_rollbacks: int = 0  # of those, before people let a diverged run go on
+    continued: int = 0  # how often people had let the run go on that had ended with 79 or 80
     learning_rate_factor: float = 1.0  # what the roll-backs have made of it
     anchor: list[int] = field(default_factory=lambda: [0, 0])  # the place that a roll-back goes to
     candidate_step: int | None = None  # becomes the anchor once the step after it is sound
@@ -125,7 +126,7 @@ class Snapshot:
     def adopted(self) -> "Snapshot":
         """The same as the beginning of another run, which goes back to it and not before it."""
         progress = Progress.read(self.state["progress"])
-        progress.rollbacks = progress.forgiven_rollbacks = 0
+        progress.rollbacks = progress.forgiven_rollbacks = progress.continued = 0
         progress.watched = Watched()
         progress.make_anchor()
         return replace(self, state={**self.state, "progress": asdict(progress)})

@@ -7,13 +7,13 @@ from loraruner.training.monitor.state import Watched
 def judge(watched: Watched, held_out: float, options: Monitor) -> str | None:
     """Take a measurement of a series; one sentence when there were ``overfit_evaluations`` such in a row.
 
-    The training loss is the mean over the steps between two measurements. A measurement that does not rise ends the
-    episode.
+    The training loss is the mean over the steps between two measurements. A measurement that does not rise, by more than
+    the share ``min_improvement``, ends the episode.
     """
     before, earlier = watched.held_out, watched.between_mean
     mean = watched.between_sum / watched.between_steps if watched.between_steps else None
     watched.held_out, watched.between_mean, watched.between_sum, watched.between_steps = held_out, mean, 0.0, 0
-    if before is None or held_out <= before:
+    if before is None or held_out <= before * (1 + options.min_improvement):
         watched.rises, watched.overfitting_told = 0, False
         return None
     falls = mean is not None and earlier is not None and mean < earlier

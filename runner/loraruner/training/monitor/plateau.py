@@ -13,16 +13,17 @@ def judge(watched: Watched, value: float, step: int, options: Monitor) -> str | 
     if best is None or value < best - options.min_improvement * abs(best):
         watched.best, watched.best_step, watched.plateau_told = value, step, False
         return None
-    if watched.plateau_told or step - watched.best_step < options.plateau_steps:
+    begun = max(watched.best_step, watched.counted_from)
+    if watched.plateau_told or step - begun < options.plateau_steps:
         return None
     watched.plateau_told = True
-    num_steps = step - watched.best_step
+    num_steps = step - begun
     return (
-        f"has not improved for {num_steps} step{'s' * (num_steps != 1)}: {value:.4f} now, {best:.4f} at its best, "
-        f"counted from step {watched.best_step}"
+        f"has not improved for {num_steps} step{'s' * (num_steps != 1)}: {value:.4f} now, {best:.4f} to be beaten by "
+        f"{options.min_improvement:.3%}, counted from step {begun}"
     )
 
 
 def count_anew(watched: Watched, step: int) -> None:
     """People let a paused run go on: it has ``plateau_steps`` steps more to improve on its best."""
-    watched.best_step, watched.plateau_told, watched.paused_by = step, False, None
+    watched.counted_from, watched.plateau_told, watched.paused_by = step, False, None

@@ -19,7 +19,8 @@ class Watched:
     trend: float = 0.0  # long average of the losses before the recent ones
     smooth: float = 0.0  # the smoothed training loss
     best: float | None = None  # of the loss that a plateau is judged by
-    best_step: int = 0  # where it was, or where counting began anew
+    best_step: int = 0  # where it was
+    counted_from: int = 0  # where people let a paused run go on
     plateau_told: bool = False
     paused_by: str | None = None  # digest of the ``monitor`` that paused the run at this very step
     paused_why: str = ""

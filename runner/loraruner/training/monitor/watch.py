@@ -29,7 +29,7 @@ class Divergence(Exception):
 class Setting:
     """What the monitor is told of the run: its length in steps, whether a series of measurements is made, its limits.
 
-    ``digest`` tells one ``monitor`` of a job from another; ``goes_on``: people let a run go on that had ended.
+    ``digest`` tells one ``monitor`` of a job from another; ``continued``: how often people let the run go on.
     """
 
     options: Monitor
@@ -37,7 +37,7 @@ class Setting:
     steps_per_epoch: int
     has_series: bool
     digest: str = ""
-    goes_on: bool = False
+    continued: int = 0
 
 
 class Watch:
@@ -69,13 +69,14 @@ class Watch:
         """Before the first step of an attempt: whether people let the run go on, so that its state has changed."""
         progress, setting = self._live.progress, self._setting
         watched = progress.watched
-        if watched.paused_by is not None and watched.paused_by == setting.digest and not setting.goes_on:
+        goes_on = progress.continued != setting.continued  # also where the attempt that was to go on saved nothing
+        if watched.paused_by is not None and watched.paused_by == setting.digest and not goes_on:
             self.pausing = watched.paused_why  # it ended before it could say so
             return False
-        if watched.paused_by is None and not setting.goes_on:
+        if watched.paused_by is None and not goes_on:
             return False
         plateau.count_anew(watched, progress.step)
-        progress.forgiven_rollbacks = progress.rollbacks
+        progress.forgiven_rollbacks, progress.continued = progress.rollbacks, setting.continued
         _LOG.info("an ended run goes on after step %d: its monitor counts anew from here", progress.step)
         return True
 
