@@ -43,7 +43,13 @@ def test_show(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["registry", "show", f"{output}/neon-style"]) == 0
     shown = json.loads(capsys.readouterr().out)
     manifest = json.loads((output / "neon-style/versions/1/manifest.json").read_text())
-    life: dict[str, Any] = {"status": "candidate", "score": None, "rejected_since": False, "reviews": [], "promotions": []}
+    life: dict[str, Any] = {
+        "status": "candidate",
+        "score": None,
+        "rejected_since": False,
+        "reviews": [],
+        "promotions": [],
+    }
     assert shown == {"uri": f"{output}/neon-style/versions/1", "latest": True, "life": life, **manifest}
 
 

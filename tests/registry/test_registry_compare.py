@@ -49,6 +49,20 @@ def test_which_is_better(tmp_path: Path, operator: Settings) -> None:
     assert (better["evaluation_after"], better["evaluation_before"], better["steps"]) == ("b", None, None)
 
 
+def test_what_was_measured_elsewhere_is_not_better(tmp_path: Path, operator: Settings) -> None:
+    """A lower loss on other data, or a lower word error rate of other clips, says nothing of the adapter."""
+    speech = registered.manifest(task="automatic-speech-recognition")
+    metrics = {**speech["metrics"], "samples": {**speech["metrics"]["samples"], "wer.after": 0.01}}
+    better = []
+    for number, uri in enumerate((speech["data"]["uri"], "s3://datasets/other/")):
+        more: dict[str, Any] = {"metrics": metrics, "data": {**speech["data"], "uri": uri}}
+        registered.write_version(tmp_path, f"a{number}", task="automatic-speech-recognition")
+        registered.write_version(tmp_path, f"b{number}", task="automatic-speech-recognition", **more)
+        found = compare(f"{tmp_path}/a{number}", f"{tmp_path}/b{number}", operator)
+        better += [each["better"] for each in found["metrics"] if each["name"] == "wer_after"]
+    assert better == ["b", None]
+
+
 def test_samples_of_both(tmp_path: Path, operator: Settings) -> None:
     """The same prompt stands once, with both answers; what one alone tried comes after."""
     metrics = registered.manifest()["metrics"]

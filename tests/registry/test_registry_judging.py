@@ -151,7 +151,7 @@ FAKES: list[object] = [
     *("", [], {}, "x", None, 5),
     {"format": 2},
     *({"verdict": "famous"}, {"score": 11}, {"score": True}, {"score": "5"}, {"by": 3}, {"when": "today"}),
-    *({"when": "2026-11-22T08:00:00"}, {"comment": ["x"]}),
+    *({"when": "2026-11-22T08:00:00"}, {"when": "9999-12-31T23:59:59-14:00"}, {"comment": ["x"]}),
 ]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from loraruner.cli.registry_table import version_lines
 from loraruner.errors import InputMissing, IntegrityError, SpecInvalid, VersionConflict
-from loraruner.registry import judging
+from loraruner.registry import judging, list_versions
 from loraruner.registry.address import Place, resolve, split
 from loraruner.registry.life import Life, Review
 from loraruner.registry.pull import is_expired, pull, warnings_of
@@ -90,6 +91,46 @@ def test_two_versions_are_not_mixed(output: Path, operator: Settings, tmp_path: 
     with pytest.raises(VersionConflict, match="holds another version"):
         pull(f"{output}/neon-style@2", operator, tmp_path / "here")
     assert {path: path.read_bytes() for path in (tmp_path / "here").rglob("*") if path.is_file()} == before
+
+
+def test_own_files_stay(output: Path, operator: Settings, tmp_path: Path) -> None:
+    """A file of one's own with the name of one of the version is 73 and stays; what has another name is no matter."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "notes.txt").write_text("mine")
+    pull(f"{output}/neon-style@1", operator, here)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/README.md").write_text("mine")
+    with pytest.raises(VersionConflict, match=r"README\.md: is another file; name an empty folder"):
+        pull(f"{output}/neon-style@1", operator, tmp_path / "there")
+    assert (tmp_path / "there/README.md").read_text() == (here / "notes.txt").read_text() == "mine"
+    assert len(list((tmp_path / "there").iterdir())) == 1
+
+
+def test_a_folder_that_is_none(output: Path, operator: Settings, tmp_path: Path) -> None:
+    """64 for a file in the folder's place."""
+    (tmp_path / "here").write_text("mine")
+    with pytest.raises(SpecInvalid, match="is no folder"):
+        pull(f"{output}/neon-style@1", operator, tmp_path / "here")
+
+
+@pytest.mark.parametrize(("status", "told"), [("archived", "out of use"), ("rejected", "rejects it"), ("approved", "")])
+def test_what_is_out_of_use_is_told(status: str, told: str) -> None:
+    """Who names an archived or rejected version gets it, with a warning."""
+    warnings = warnings_of({"name": "n", "version": "1", "labels": {}}, Life(status))
+    assert len(warnings) == bool(told) and told in "".join(warnings)
+
+
+def test_the_release_of_an_expired_version_is_told(
+    output: Path, operator: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be released, and whoever does so is warned; lists show it."""
+    registered.write_version(output, "old", labels={"expires": "2020-01-01"})
+    registered.write_review(output, name="old")
+    judging.promote(f"{output}/old@1", operator, "released", by="grace")
+    assert "labels.expires is 2020-01-01" in caplog.text
+    (line,) = version_lines(list_versions(f"{output}/old", operator))
+    assert line["status"] == "released, expired"
 
 
 def test_changed_bytes_are_not_pulled(output: Path, operator: Settings, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from loraruner.registry.answers import lower_bound, upper_bound
 from loraruner.registry.rows import Row
-from loraruner.registry.stats import lower_bound, stats
+from loraruner.registry.stats import stats
 from tests.support import registered
 
 
@@ -38,9 +39,41 @@ def test_answers() -> None:
     """The three questions, each in a sentence."""
     assert stats(rows())["answers"] == [
         "brand makes most: 4 versions of 4 runs.",
-        "text-generation is liked most: 5.00 of 5 over 1 scored version.",
-        "rank 8, lr 0.0002, batch 4 is most stable: 4 of 4 runs ended with a version.",
+        "No type has 3 scored versions yet, so nobody can say which one is liked most.",
+        "rank 8, lr 0.0002, batch 4 is most stable so far: 4 of 4 runs ended with a version.",
     ]
+
+
+def test_little_is_not_much() -> None:
+    """One team, type or setting is not the best of anything; runs that never trained say nothing of settings."""
+    brand = [each for each in rows() if each["team"] == "brand"]
+    for each in brand:
+        each["score"] = 4.5
+    assert stats(brand)["answers"] == [
+        "brand is the only team: 4 versions of 4 runs.",
+        "text-to-image is the only type with 3 scored versions or more: 4.50 of 5 over 4 scored versions.",
+        "rank 8, lr 0.0002, batch 4: 4 of 4 runs ended with a version. No other settings were used in 3 runs or more, "
+        "so nothing compares.",
+    ]
+    lost = [registered.row("bad", None, run_id=f"x{number}", team="games") for number in range(3)]
+    assert stats(lost)["answers"][::2] == [
+        "No team has made a version yet.",
+        "No settings that were used in 3 runs or more have made a version.",
+    ]
+    early = [{**each, "learning_rate": 0.5, "steps": None} for each in lost]
+    assert stats(brand + early)["answers"][2] == stats(brand)["answers"][2]
+    assert stats([*brand, registered.row(run_id="n")])["answers"][0].endswith(". 1 more version without a team.")
+
+
+def test_much_is_told_from_chance() -> None:
+    """With enough runs "so far" goes, and the type that is liked most is named."""
+    many = [registered.row(f"a{number}", run_id=f"a{number}", score=4.0) for number in range(40)]
+    lost = [registered.row("x", None, run_id=f"b{number}", learning_rate=0.1) for number in range(9)]
+    talks = [registered.row("y", task="text-generation", run_id=f"c{number}", score=3.0) for number in range(3)]
+    found = stats(many + lost + talks)["answers"]
+    assert found[1] == "text-to-image is liked most: 4.00 of 5 over 40 scored versions."
+    assert found[2] == "rank 8, lr 0.0002, batch 4 is most stable: 43 of 43 runs ended with a version."
+    assert lower_bound(43, 43) > upper_bound(0, 9)
 
 
 def test_nothing_to_say() -> None:

@@ -79,7 +79,7 @@ def test_status_of_a_run(tmp_path: Path) -> None:
         board.see(Evaluated(0, 0.19, {"wer": 0.351}))
         board.see(StepDone(1, 350, 0, 0.21, 2e-3, 0.25))
         board.see(Warned("plateau", "the loss has not fallen for 500 steps", 1))
-        board.set(monitor_digest="ab" * 32)
+        board.set(monitor_digest="ab" * 32, continued=1)
         written.append(seen(board, tmp_path))
         told = {"kind": "webhook", "key": "webhook", "sent": 2, "failed": 1, "last_error": "away"}
         board.set(notifications=[told])

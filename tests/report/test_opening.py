@@ -23,6 +23,14 @@ def test_purpose_and_terms_come_first() -> None:
     assert "licence of the dataCC-BY-4.0" in found and "may be used until2027-01-31" in found
 
 
+def test_what_people_call_it_stands_below_its_name() -> None:
+    """A version that is called after the id of a task is named by the task's title, too, before its purpose."""
+    document = published.document()
+    document["labels"] = {"title": "Train <Neon> Style", "purpose": "key visuals"}
+    found = text_of(header(document))
+    assert 0 < found.index("version 1") < found.index("Train <Neon> Style") < found.index("key visuals")
+
+
 def test_what_was_asked() -> None:
     """Who asked, and base, data, adapter, length, batch and rate of the job, in short."""
     document = published.document()

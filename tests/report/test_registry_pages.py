@@ -10,6 +10,7 @@ from loraruner.registry.compare import compare, read_pictures
 from loraruner.registry.stats import stats
 from loraruner.report.comparison import comparison_page
 from loraruner.report.dashboard import dashboard_page
+from loraruner.report.plots import bar_chart
 from tests.support import published, registered
 
 EVIL = "<script>alert(1)</script>\x1b\u202e"
@@ -45,10 +46,27 @@ def test_the_dashboard_tells_everything() -> None:
         "4.50 of 5",
         "Teams",
         "Learning rate",
-        "Liked most",
+        "Scores, the best first",
+        "Success is the share of the runs that ended with a version.",
     ):
         assert text in page
-    assert "diverged (79)" in page and page.count("<svg") >= 10
+    assert "diverged (79)" in page and page.count("<svg") == 4  # months, and the one group with two values
+
+
+def test_bars_are_of_the_whole() -> None:
+    """A share is drawn of 100 and a score of 5, so that the best of few does not look like all."""
+    page = dashboard()
+    for title, value, label, full in (("Score", 4.5, "mean, of 5", 5), ("Score", 4.5, "mean, of 5", None)):
+        chart = bar_chart(title, [("brand", value)], label=label, full=full)
+        assert chart is not None and (chart in page) is (full is not None)
+
+
+def test_a_month_without_versions_is_there() -> None:
+    """The chart over time has no hidden gap, and what is no date breaks nothing."""
+    days = ("2025-12-31T08:00:00+00:00", "2026-02-01T08:00:00+00:00", "0000-00", "")
+    rows = [registered.row(run_id=f"r{number}", created=day) for number, day in enumerate(days)]
+    page = dashboard_page({"uri": "s3://loras", **stats(rows)}, rows)
+    assert "2025-12 1, 2026-01 0, 2026-02 1" in page
 
 
 def test_the_dashboard_of_nothing() -> None:
@@ -68,7 +86,15 @@ def test_the_same_page_twice() -> None:
 def test_texts_side_by_side(tmp_path: Path, task: str, told: str) -> None:
     """Answers and transcripts of both stand beside each other, of clips with what is said."""
     page = comparison(tmp_path, task)
-    assert told in page and page.count("neon-style 1") >= 4
+    assert told in page and page.count("Version 1") >= 4 and "<h1>neon-style 1 and 2</h1>" in page
+
+
+def test_a_picture_beside_a_text(tmp_path: Path) -> None:
+    """Of different tasks both are named in full, and a file's name is no answer."""
+    registered.write_version(tmp_path)
+    registered.write_version(tmp_path, "tern", task="text-generation")
+    page = comparison_page(compare(f"{tmp_path}/neon-style", f"{tmp_path}/tern", published.settings(tmp_path)), {})
+    assert "<h1>neon-style 1 and tern 1</h1>" in page and "(a picture)" in page and "after-00.png" not in page
 
 
 def test_pictures_side_by_side(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from loraruner.cli.output import emit, format_option, is_table, say
-from loraruner.cli.registry_list import filter_options
+from loraruner.cli.registry_list import filter_options, uncollected
 
 GROUPS = ("team", "task", "rank", "lr", "batch")
 MAX_SHOWN = 60  # characters of a value in a table
@@ -41,6 +41,7 @@ def compare(a: str, b: str, page: Path | None, format: str | None) -> None:
 @filter_options
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write a dashboard.")
 @format_option
+@uncollected()
 def stats(uri: str, groups: Sequence[str], page: Path | None, format: str | None, **chosen: Any) -> None:
     """Count the runs below URI: how many, how well they went, how long they took, how they are liked."""
     from loraruner import settings

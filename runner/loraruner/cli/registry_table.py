@@ -19,7 +19,7 @@ def version_lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": row["name"],
             "version": f"{row['version']} (latest)" if row["latest"] else row["version"],
-            "status": row["status"] or f"{row['state']} ({row['exit_code']})",
+            "status": _status(row),
             "created": row["created"][:10],
             "loss": number(row["last_loss"]),
             "held out": _held_out(row),
@@ -27,6 +27,15 @@ def version_lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """Where a version stands and that it has expired; of a run without one how it ended."""
+    from loraruner.registry.pull import is_expired
+
+    if not row["status"]:
+        return f"{row['state']} ({row['exit_code']})"
+    return f"{row['status']}, expired" if row["expires"] and is_expired(row["expires"]) else str(row["status"])
 
 
 def _held_out(row: Mapping[str, Any]) -> str:

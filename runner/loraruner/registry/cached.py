@@ -12,13 +12,13 @@ from typing import Any
 from loraruner.errors import LoraRunerError
 from loraruner.files import temporary_beside
 from loraruner.registry import shards
-from loraruner.registry.rows import Row
+from loraruner.registry.rows import KINDS, Row
 from loraruner.registry.shards import COMPLETE, KEYS, Damaged
 from loraruner.settings import Settings
 from loraruner.stores.base import Store
 
 _LOG = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = [1, *KINDS]  # rows of another release have other columns
 READERS = 16
 MAX_CACHE_BYTES = 1 << 30
 Cache = dict[str, dict[str, Any]]  # {"etag": ..., "rows": [...]} by shard

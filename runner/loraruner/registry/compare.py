@@ -1,7 +1,7 @@
 """Two versions side by side: their jobs, what came out, and the samples that both made."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loraruner.errors import DataInvalid, InputMissing, IntegrityError
@@ -20,7 +20,11 @@ COMPARED = (
     *("steps", "epochs", "num_samples", "last_loss", "evaluation_before", "evaluation_after", "wer_before"),
     *("wer_after", "minutes", "gpu_hours", "size_bytes", "score"),
 )
-LOWER_IS_BETTER = ("evaluation_after", "wer_after")
+# What has to be the same for the lower value to be the better one: a loss depends on the base model, too.
+LOWER_IS_BETTER: Mapping[str, tuple[str, ...]] = {
+    "evaluation_after": ("task", "data", "base_model"),
+    "wer_after": ("task", "data"),
+}
 SIDES = ("a", "b")
 Pictures = dict[str, bytes]  # by the side and the name in samples/: "a/after-00.png"
 
@@ -28,18 +32,20 @@ Pictures = dict[str, bytes]  # by the side and the name in samples/: "a/after-00
 def compare(first: str, second: str, settings: Settings) -> dict[str, Any]:
     """What differs between two versions: facts of each, metrics, every key of the jobs, the samples.
 
-    ``metrics``: name, both values and, where less is better, the ``better`` side. ``spec``: pointer, both values (None
-    where a job lacks the key) and whether they are the ``same``. ``samples``: prompt and both answers.
+    ``metrics``: name, both values and, where less is better and the same was measured, the ``better`` side. ``spec``:
+    pointer, both values (None where a job lacks the key) and whether they are the ``same``. ``samples``: prompt and
+    both answers.
     """
     refs = [resolve(uri, settings) for uri in (first, second)]
     manifests = [ref.manifest for ref in refs]
     rows = [{**of_manifest(ref.manifest, is_latest=False), **_life(ref, settings)} for ref in refs]
     leaves = [dict(_leaves(manifest["job"], "$")) for manifest in manifests]
     spec = [_compared(path, *leaves) for path in sorted({*leaves[0], *leaves[1]})]
+    alike = [name for name in ("task", "data", "base_model") if rows[0][name] == rows[1][name]]
     return {
         **{side: _facts(ref, row) for side, ref, row in zip(SIDES, refs, rows, strict=True)},
         "differences": sum(not each["same"] for each in spec),
-        "metrics": [_metric(name, *(row.get(name) for row in rows)) for name in COMPARED],
+        "metrics": [_metric(name, alike, *(row.get(name) for row in rows)) for name in COMPARED],
         "spec": spec,
         "samples": _samples(*manifests),
     }
@@ -102,9 +108,10 @@ def _compared(path: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str
     return {"path": path, "a": a.get(path), "b": b.get(path), "same": same}
 
 
-def _metric(name: str, a: float | None, b: float | None) -> dict[str, Any]:
+def _metric(name: str, alike: Sequence[str], a: float | None, b: float | None) -> dict[str, Any]:
+    """Both values; neither is the better one where other things were measured."""
     better = None
-    if name in LOWER_IS_BETTER and a is not None and b is not None and a != b:
+    if set(LOWER_IS_BETTER.get(name, ("never",))) <= set(alike) and a is not None and b is not None and a != b:
         better = SIDES[b < a]
     return {"name": name, "a": a, "b": b, "better": better}
 

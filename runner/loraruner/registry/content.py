@@ -42,7 +42,7 @@ def download_version(ref: VersionRef, folder: Path, names: Collection[str] | Non
     if unknown:
         raise InputMissing(f"{ref.uri}: has no file {unknown[0]!r}; it has {', '.join(sorted(entries))}")
     wanted = [entries[name] for name in (entries if names is None else sorted(names))]
-    missing = [entry for entry in wanted if not _is_there(folder / entry["name"], entry)]
+    missing = [entry for entry in wanted if not is_there(folder / entry["name"], entry)]
     require_free(folder, sum(entry["size"] for entry in missing), ref.uri)
     for entry in missing:
         _fetch(ref, entry, folder / entry["name"])
@@ -98,7 +98,8 @@ def _is_whole(ref: VersionRef, entry: Mapping[str, Any], stored: ObjectInfo, scr
     return True
 
 
-def _is_there(path: Path, entry: Mapping[str, Any]) -> bool:
+def is_there(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether a file holds the bytes that an entry of a manifest tells."""
     wanted = Digest(entry["size"], entry["sha256"])
     return path.is_file() and path.stat().st_size == wanted.size_bytes and digest_file(path) == wanted
 

@@ -137,7 +137,7 @@ def _read(store: Store, match: re.Match[str]) -> bytes | None:
 def _parsed(data: bytes, match: re.Match[str], address: str) -> Review | Promotion | None:
     try:
         return _event(json.loads(data), match)
-    except (ValueError, KeyError, TypeError, RecursionError, LoraRunerError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, LoraRunerError) as error:
         _LOG.warning("not counted: %s is no event of ours (%.100r); somebody has damaged or faked it", address, error)
         return None
 

@@ -126,7 +126,8 @@ def _begin(uri: str, settings: Settings, root: Store) -> None:
 
 
 def _folder(uri: str, settings: Settings) -> Store:
-    return open_store(f"{uri.rstrip('/')}/{FOLDER}", settings)
+    """The index's folder; the slash at its end spares the store the question whether it is an object."""
+    return open_store(f"{uri.rstrip('/')}/{FOLDER}/", settings)
 
 
 def _before(folder: Store) -> dict[str, tuple[Row, ...] | None]:

@@ -1,5 +1,6 @@
 """Reviews and promotions: who said what of a version, and what became of it. Both only ever add an event."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,14 @@ from loraruner.registry import events
 from loraruner.registry.address import Place, require_place, resolve
 from loraruner.registry.events import PROMOTIONS, REVIEWS, is_score, said
 from loraruner.registry.index import note_name
-from loraruner.registry.life import APPROVED, MOVES, REJECTED, Life, refusal
+from loraruner.registry.life import APPROVED, MOVES, REJECTED, RELEASED, Life, refusal
+from loraruner.registry.pull import warnings_of
 from loraruner.settings import Settings
 from loraruner.stores import open_store
 from loraruner.stores.keys import join
 from loraruner.workspace import VERSIONS_PREFIX
+
+_LOG = logging.getLogger(__name__)
 
 
 class _Nothing(Exception):
@@ -54,7 +58,11 @@ def promote(uri: str, settings: Settings, to: str, *, by: str = "", comment: str
     if to not in MOVES:
         raise SpecInvalid(f"{to!r:.50}: is no place to promote to; use {', '.join(MOVES)}")
     who = said(by, comment)
-    place = require_place(resolve(uri, settings))
+    ref = resolve(uri, settings)
+    place = require_place(ref)
+    if to == RELEASED:
+        for text in warnings_of(ref.manifest, None):
+            _LOG.warning("%s", text)
 
     def decide(life: Life, lives: Mapping[str, Life]) -> dict[str, Any]:
         if life.status == to:

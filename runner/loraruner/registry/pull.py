@@ -2,16 +2,17 @@
 
 import json
 import logging
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from loraruner.errors import VersionConflict
+from loraruner.errors import SpecInvalid, VersionConflict
 from loraruner.registry.address import place_of, resolve
-from loraruner.registry.content import download_version
+from loraruner.registry.content import download_version, is_there
 from loraruner.registry.events import list_lives
 from loraruner.registry.find import VersionRef
-from loraruner.registry.life import RELEASED, Life
+from loraruner.registry.life import ARCHIVED, REJECTED, RELEASED, Life
 from loraruner.registry.rows import clean
 from loraruner.settings import Settings
 from loraruner.stores import open_store
@@ -19,6 +20,10 @@ from loraruner.workspace import MANIFEST
 
 _LOG = logging.getLogger(__name__)
 MAX_MANIFEST_BYTES = 16 << 20
+WARNED = {
+    ARCHIVED: "is archived and out of use; take the released one, or ask who archived it",
+    REJECTED: "its last review rejects it; take another one, or ask who reviewed it",
+}
 
 
 def pull(uri: str, settings: Settings, folder: Path | None = None) -> dict[str, Any]:
@@ -53,13 +58,15 @@ def pull(uri: str, settings: Settings, folder: Path | None = None) -> dict[str, 
 
 
 def warnings_of(manifest: dict[str, Any], life: Life | None, today: date | None = None) -> list[str]:
-    """What somebody should know before he uses a version: its licence has run out, its last review rejects it."""
+    """What somebody should know before he uses a version: its time has run out, it is archived or rejected."""
     name, told = f"{manifest['name']} {manifest['version']}", []
     expires = manifest["labels"].get("expires")
     if expires and is_expired(expires, today):
         told.append(f"{name}: may not be used any more, labels.expires is {clean(expires, 40)}; ask who owns it")
     if life and life.rejected_since:
         told.append(f"{name}: is released, and a later review rejects it; ask who released it")
+    if life and life.status in WARNED:
+        told.append(f"{name}: {WARNED[life.status]}")
     return told
 
 
@@ -72,9 +79,17 @@ def is_expired(expires: str, today: date | None = None) -> bool:
 
 
 def _require_same(folder: Path, ref: VersionRef) -> None:
-    """Raise VersionConflict for a folder with the manifest of another version, which would be mixed with this one."""
+    """Raise VersionConflict for a folder with another version, or with other files that would be written over.
+
+    Raises SpecInvalid (64) for what is no folder.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise SpecInvalid(f"{folder}: is there and is no folder; name another one with --to")
     path = folder / MANIFEST
     if not path.is_file():
+        for entry in ref.manifest["files"]:
+            if os.path.lexists(folder / entry["name"]) and not is_there(folder / entry["name"], entry):
+                raise VersionConflict(f"{folder / entry['name']}: is another file; name an empty folder with --to")
         return
     try:
         there = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_MANIFEST_BYTES else None

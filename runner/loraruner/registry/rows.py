@@ -213,5 +213,5 @@ def _minutes(created: str, ended: str) -> float | None:
 
     try:
         return round((datetime.fromisoformat(ended) - datetime.fromisoformat(created)).total_seconds() / 60, 3)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

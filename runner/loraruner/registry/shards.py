@@ -7,6 +7,8 @@ everything that had been published before was taken in.
 import hashlib
 import json
 import logging
+import random
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +17,15 @@ from typing import Any
 from loraruner.errors import DataInvalid, InputMissing, TemporaryFailure
 from loraruner.registry.rows import Row, tidy
 from loraruner.stores.base import PreconditionFailed, Store
+from loraruner.stores.keys import join
 
 _LOG = logging.getLogger(__name__)
 FORMAT = 1
 FOLDER = ".registry/v1"  # the number is the format's: another one lies beside it
 NUM_SHARDS = 32
 MAX_SHARD_BYTES = 48 << 20
-TRIES = 8
+TRIES = 12
+LONGEST_PAUSE_S = 1.0  # between two tries; the first are quick
 COMPLETE = "complete.json"
 KEYS = tuple(f"{number:02d}.jsonl" for number in range(NUM_SHARDS))
 
@@ -89,13 +93,15 @@ def change(store: Store, key: str, make: Callable[[tuple[Row, ...] | None], Iter
     Whoever comes between is not lost: the rows are read and made again. Raises TemporaryFailure (75) when that happens
     every time.
     """
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 0.02 * 2**attempt)))  # runs that end at once part
         present = store.head(key)
         try:
             shard = read(store, key) if present else Shard()
             etag, known = shard.etag, shard.rows
         except Damaged as error:
-            _LOG.warning("%s/%s: is damaged (%s); it is made again", store.uri, key, error)
+            _LOG.warning("%s: is damaged (%s); it is made again", join(store.uri, key), error)
             etag, known = present.etag if present else "", None
         made = make(known)
         if made is None:
@@ -104,7 +110,7 @@ def change(store: Store, key: str, make: Callable[[tuple[Row, ...] | None], Iter
         with suppress(PreconditionFailed):
             store.write(key, data, **_condition(etag))
             return
-    raise TemporaryFailure(f"{store.uri}/{key}: changed {TRIES} times while it was written; try again")
+    raise TemporaryFailure(f"{join(store.uri, key)}: changed {TRIES} times while it was written; try again")
 
 
 def _condition(etag: str) -> dict[str, Any]:

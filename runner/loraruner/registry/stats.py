@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
+from loraruner.registry.answers import UNNAMED, Summary, answers
 from loraruner.registry.rows import Row
 
 GROUPS: Mapping[str, Callable[[Row], str]] = {
@@ -13,11 +14,6 @@ GROUPS: Mapping[str, Callable[[Row], str]] = {
     "lr": lambda row: _shown(row["learning_rate"]),
     "batch": lambda row: _shown(row["batch"]),
 }
-UNNAMED = "(none)"
-FEWEST = 3  # runs of one kind that anything is said of
-SHOWN = 3  # of equals
-Z = 1.96  # of the interval of 95 %
-Summary = dict[str, Any]
 
 
 def stats(rows: Sequence[Row], by: Sequence[str] = tuple(GROUPS)) -> dict[str, Any]:
@@ -27,12 +23,14 @@ def stats(rows: Sequence[Row], by: Sequence[str] = tuple(GROUPS)) -> dict[str, A
     published versions. Sorted by runs, then by name, so that the same rows give the same document.
     """
     groups = {name: _grouped(rows, GROUPS[name]) for name in by}
-    settings = _grouped(rows, _parameters)
+    trained = [row for row in rows if row["version"] is not None or row["steps"]]  # others say nothing of settings
     return {
         **_summary(rows),
         "names": len({row["name"] for row in rows}),
         "by": groups,
-        "answers": _answers(rows, settings),
+        "answers": answers(
+            _grouped(rows, GROUPS["team"]), _grouped(rows, GROUPS["task"]), _grouped(trained, _parameters)
+        ),
     }
 
 
@@ -60,72 +58,9 @@ def _summary(rows: Sequence[Row]) -> Summary:
     }
 
 
-def _answers(rows: Sequence[Row], settings: Sequence[Summary]) -> list[str]:
-    """Three plain sentences. What is named ``(none)`` is no answer."""
-    teams = [each for each in _grouped(rows, GROUPS["team"]) if each["value"] != UNNAMED and each["versions"]]
-    tasks = [each for each in _grouped(rows, GROUPS["task"]) if each["value"] != UNNAMED and each["scored"]]
-    return [_most_productive(teams), _most_liked(tasks), _most_stable(settings)]
-
-
-def _most_productive(teams: Sequence[Summary]) -> str:
-    if not teams:
-        return "No run names a team (labels.team), so nobody can say which one makes most."
-    names, first = _winners(teams, lambda each: each["versions"])
-    if len(names) > 1:
-        return f"{_listed(names)} make most: {_count(first['versions'], 'version')} each."
-    return f"{names[0]} makes most: {_count(first['versions'], 'version')} of {_count(first['runs'], 'run')}."
-
-
-def _most_liked(tasks: Sequence[Summary]) -> str:
-    if not tasks:
-        return "No version has a score yet, so nobody can say which type is liked most."
-    names, first = _winners(tasks, lambda each: each["score"])
-    if len(names) > 1:
-        return f"{_listed(names)} are liked most: {first['score']:.2f} of 5 each."
-    return f"{names[0]} is liked most: {first['score']:.2f} of 5 over {_count(first['scored'], 'scored version')}."
-
-
-def _most_stable(settings: Sequence[Summary]) -> str:
-    known = [each for each in settings if each["runs"] >= FEWEST]
-    if not known:
-        return f"No settings were used in {FEWEST} runs or more, so nobody can say which are most stable."
-    names, first = _winners(known, lambda each: lower_bound(each["versions"], each["runs"]))
-    ended = f"{first['versions']} of {_count(first['runs'], 'run')} ended with a version"
-    if len(names) > 1:
-        return f"{_listed(names, '; ')} are most stable: {ended} each."
-    return f"{names[0]} is most stable: {ended}."
-
-
-def _winners(groups: Sequence[Summary], value: Callable[[Summary], float]) -> tuple[list[str], Summary]:
-    """The names of the best, in order, and the first of them: nobody is hidden behind an equal one."""
-    most = max(map(value, groups))
-    best = sorted((each for each in groups if value(each) == most), key=lambda each: str(each["value"]))
-    return [each["value"] for each in best], best[0]
-
-
-def _listed(names: Sequence[str], separator: str = ", ") -> str:
-    """``a, b and c``; of many the first few."""
-    shown, more = names[:SHOWN], len(names) - SHOWN
-    if more > 0:
-        return f"{separator.join(shown)} and {more} more"
-    return f"{separator.join(shown[:-1])} and {shown[-1]}"
-
-
-def lower_bound(successes: int, runs: int) -> float:
-    """The lower end of Wilson's interval (95 %) for a share: 20 of 20 is more than 3 of 3. (Wilson, JASA 22, 1927.)"""
-    share, square = successes / runs, Z * Z
-    middle = share + square / (2 * runs)
-    width = Z * ((share * (1 - share) + square / (4 * runs)) / runs) ** 0.5
-    return float((middle - width) / (1 + square / runs))
-
-
 def _parameters(row: Row) -> str:
     return f"rank {_shown(row['rank'])}, lr {_shown(row['learning_rate'])}, batch {_shown(row['batch'])}"
 
 
 def _shown(value: float | None) -> str:
     return UNNAMED if value is None else f"{value:g}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

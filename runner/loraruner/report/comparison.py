@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from loraruner.markup import Html, tag
@@ -18,12 +19,12 @@ SIDES = ("a", "b")
 
 def comparison_page(document: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     """The page as text, from the document of ``registry.compare`` and the pictures of both sides' samples."""
-    names = {side: f"{document[side]['name']} {document[side]['version']}" for side in SIDES}
+    title, names = _names(document)
     differing = [each for each in document["spec"] if not each["same"]]
     same = [each for each in document["spec"] if each["same"]]
     body = tag(
         "main",
-        tag("h1", f"{names['a']} and {names['b']}"),
+        tag("h1", title),
         _facts(document, names),
         section("What came out", _metrics(document, names)),
         _samples(document, pictures, names),
@@ -35,11 +36,22 @@ def comparison_page(document: Mapping[str, Any], pictures: Mapping[str, bytes]) 
         if same
         else None,
     )
-    return page(f"{names['a']} and {names['b']}", body)
+    return page(title, body)
+
+
+def _names(document: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """What the page is called, and what each side is called in it: of one NAME the version is enough."""
+    called = {side: f"{document[side]['name']} {document[side]['version']}" for side in SIDES}
+    name = document["a"]["name"]
+    if name != document["b"]["name"] or called["a"] == called["b"]:
+        return f"{called['a']} and {called['b']}", called
+    versions = {side: document[side]["version"] for side in SIDES}
+    return f"{name} {versions['a']} and {versions['b']}", {side: f"Version {versions[side]}" for side in SIDES}
 
 
 def _facts(document: Mapping[str, Any], names: Mapping[str, str]) -> Html:
-    facts = [key for key in document["a"] if document["a"][key] is not None or document["b"][key] is not None]
+    told = [key for key in document["a"] if key not in ("name", "version")]  # they are the title
+    facts = [key for key in told if document["a"][key] is not None or document["b"][key] is not None]
     rows = ((key.replace("_", " "), _value(document["a"][key]), _value(document["b"][key])) for key in facts)
     return table(("", names["a"], names["b"]), rows)
 
@@ -75,9 +87,12 @@ def _value(value: object) -> str:
 def _samples(document: Mapping[str, Any], pictures: Mapping[str, bytes], names: Mapping[str, str]) -> Html | None:
     if not document["samples"]:
         return None
-    drawn = all(document[side]["task"] == "text-to-image" for side in SIDES)
+    drawing = [side for side in SIDES if document[side]["task"] == "text-to-image"]
+    drawn = len(drawing) == len(SIDES)
     shown = (
-        list(_pictures(document, pictures, names)) if drawn else [_texts(each, names) for each in document["samples"]]
+        list(_pictures(document, pictures, names))
+        if drawn
+        else [_texts(each, names) for each in map(partial(_without_files, drawing), document["samples"])]
     )
     kind = "pictures" if drawn else "texts"
     return section(
@@ -116,6 +131,11 @@ def _texts(each: Mapping[str, Any], names: Mapping[str, str]) -> Html:
         for side in SIDES
     )
     return tag("article", tag("h3", each["prompt"]), said, tag("div", *answers, class_="pair"))
+
+
+def _without_files(drawing: list[str], each: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A sample beside a text: of a picture the name of its file is no answer."""
+    return {**each, **{f"{side}_after": "(a picture)" for side in drawing if each[f"{side}_after"] is not None}}
 
 
 def _answer(value: object) -> str:

@@ -1,6 +1,7 @@
 """The dashboard of a registry: one file without scripts, for a screen, a phone and paper."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from loraruner.markup import Html, joined, tag
@@ -11,15 +12,32 @@ from loraruner.report.plots import bar_chart
 from loraruner.report.style import STYLE
 
 TITLES = {"team": "Teams", "task": "Model types", "rank": "Rank", "lr": "Learning rate", "batch": "Batch size"}
+COUNTED = (
+    "Success is the share of the runs that ended with a version. Minutes, GPU-hours and scores are those of versions."
+)
 MAX_BARS, MAX_GROUPS, MAX_ROWS = 12, 50, 20
 HEADERS = ("Runs", "Versions", "Success", "Median minutes", "GPU-hours", "Score", "Scored")
 OWN_STYLE = """
+.tiles { margin-top: 1.75rem; }
 .answers { list-style: none; padding: 0; margin: 1.5rem 0 0; display: grid; gap: .6rem; }
 .answers li { padding: .7rem 1rem; background: var(--wash); border-left: 3px solid var(--accent); border-radius: 6px; }
 .charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); }
 .charts + .scroll, h1 + .scroll { margin-top: 1.5rem; }
+.months { max-width: 24rem; }
+.charts svg text { font-size: 14px; }
 .scroll th, .scroll td { overflow-wrap: break-word; min-width: 3.5rem; }
+.scroll td:first-child { min-width: 8rem; }
 summary { cursor: pointer; color: var(--accent); margin-bottom: .75rem; }
+@media (max-width: 34rem) {
+  .scroll td:first-child { min-width: 5rem; }
+  h1 + .scroll td { overflow-wrap: anywhere; }
+}
+@media (min-width: 60rem) { .tiles { grid-template-columns: repeat(7, auto); } }
+@media print {
+  .tiles { grid-template-columns: repeat(4, 1fr); }
+  .charts { grid-template-columns: repeat(3, 1fr); }
+  .months { max-width: 8cm; grid-template-columns: 1fr; }
+}
 """
 
 
@@ -31,9 +49,14 @@ def dashboard_page(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]
     body = tag(
         "main",
         tag("h1", "What was trained"),
-        tag("p", f"{_count(document['runs'], 'run')} of {_count(document['names'], 'name')} in {document['uri']}."),
+        tag(
+            "p",
+            f"{_count(document['runs'], 'run')} of {_count(document['names'], 'name')} in {document['uri']}.",
+            class_="lead",
+        ),
         _tiles(document),
         tag("ul", *(tag("li", answer) for answer in document["answers"]), class_="answers"),
+        tag("p", COUNTED, class_="note"),
         _months(rows),
         *(_group(TITLES[name], found) for name, found in document["by"].items()),
         _best(rows),
@@ -60,7 +83,7 @@ def _tiles(document: Mapping[str, Any]) -> Html:
     values = {
         "Runs": number(document["runs"]),
         "Versions": number(document["versions"]),
-        "Ended with a version": percent(document["success_rate"]),
+        "Success": percent(document["success_rate"]),
         "Median minutes": number(document["median_minutes"]),
         "GPU-hours": number(document["gpu_hours"]),
         "Mean score": "—" if document["score"] is None else f"{document['score']:.2f} of 5",
@@ -70,12 +93,13 @@ def _tiles(document: Mapping[str, Any]) -> Html:
 
 
 def _group(title: str, found: Sequence[Mapping[str, Any]]) -> Html:
-    """One kind of group: charts of how much and how well, and the numbers below them."""
+    """One kind of group: charts of how much and how well, where there is more than one, and the numbers below them."""
     shown = found[:MAX_BARS]
+    scores = [(each["value"], each["score"]) for each in shown if each["score"]]
     charts = (
-        bar_chart("Versions", [(each["value"], each["versions"]) for each in shown], label="versions"),
-        bar_chart("Ended with a version", _shares(shown), label="% of the runs"),
-        bar_chart("Score", [(each["value"], each["score"]) for each in shown if each["score"]], label="mean, of 5"),
+        bar_chart("Versions", [(each["value"], each["versions"]) for each in shown], label="how many"),
+        bar_chart("Success", _shares(shown), label="% of the runs", full=100),
+        bar_chart("Score", scores, label="mean, of 5", full=5),
     )
     rows = (
         (
@@ -92,7 +116,7 @@ def _group(title: str, found: Sequence[Mapping[str, Any]]) -> Html:
     )
     return section(
         title,
-        tag("div", *charts, class_="charts"),
+        tag("div", *charts, class_="charts") if len(shown) > 1 else None,
         table((title, *HEADERS), rows, range(1, len(HEADERS) + 1)),
         _left_out(len(found) - MAX_GROUPS),
     )
@@ -103,15 +127,27 @@ def _shares(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
 
 
 def _months(rows: Sequence[Mapping[str, Any]]) -> Html | None:
-    """How much was published in each month, the newest at the bottom."""
-    months = [row["created"][:7] for row in rows if row["version"] is not None and row["created"]]
-    counted = [(month, float(months.count(month))) for month in sorted(set(months))[-MAX_BARS:]]
-    chart = bar_chart("Versions by month", counted, label="versions")
-    return section("Over time", tag("div", chart, class_="charts")) if chart else None
+    """How much was published in each of the last months, also in those without anything, the newest at the bottom."""
+    created = (_month(row["created"]) for row in rows if row["version"] is not None)
+    months = [month for month in created if month is not None]
+    last = max(months, default=0)
+    shown = range(max(min(months, default=1), last - MAX_BARS + 1), last + 1)
+    counted = [(f"{month // 12:04d}-{month % 12 + 1:02d}", float(months.count(month))) for month in shown]
+    chart = bar_chart("Versions by month", counted, label="how many")
+    return section("Over time", tag("div", chart, class_="charts months")) if chart else None
+
+
+def _month(created: str) -> int | None:
+    """The months since year 0, None for what is no date: a manifest may say anything."""
+    try:
+        day = date.fromisoformat(created[:10])
+    except ValueError:
+        return None
+    return day.year * 12 + day.month - 1
 
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> Html | None:
-    """The versions that people like most."""
+    """The scores that people gave, the best first."""
     scored = [row for row in rows if row["score"] is not None]
     ordered = sorted(scored, key=lambda row: (-row["score"], row["name"], row["version"]))[:MAX_ROWS]
     if not ordered:
@@ -120,7 +156,11 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> Html | None:
         (row["name"], row["version"], row["status"], row["team"] or "—", number(row["score"]), row["created"][:10])
         for row in ordered
     )
-    return section("Liked most", table(("Name", "Version", "Status", "Team", "Score", "Made"), lines, (4,)))
+    return section(
+        "Scores, the best first",
+        table(("Name", "Version", "Status", "Team", "Score", "Made"), lines, (4,)),
+        _left_out(len(scored) - MAX_ROWS),
+    )
 
 
 def _lost(rows: Sequence[Mapping[str, Any]]) -> Html | None:

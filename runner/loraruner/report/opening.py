@@ -19,13 +19,13 @@ Document = Mapping[str, Any]
 
 
 def header(document: Document) -> Html:
-    """Name, purpose and day."""
-    purpose = document["labels"].get("purpose")
+    """Name, what people call it, purpose and day."""
+    called, purpose = (document["labels"].get(name) for name in ("title", "purpose"))
     return tag(
         "header",
         tag("p", KINDS[document["task"]], class_="eyebrow"),
         tag("h1", document["name"], " ", tag("span", f"version {document['version']}", class_="version")),
-        tag("p", purpose, class_="lead") if purpose else None,
+        *(tag("p", text, class_="lead") for text in (called, purpose) if text),
         tag("p", f"Training report, {moment(document)}", class_="note"),
     )
 

@@ -65,18 +65,19 @@ def line_chart(
     return _figure(title, legend, drawing.svg(f"{title}: {_told(shown[0])}"))
 
 
-def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, label: str) -> Html | None:
+def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, label: str, full: float | None = None) -> Html | None:
     """A figure of named amounts, one bar below the other in their order; None without a finite one.
 
     ``label`` tells what is counted. At most MAX_BARS are drawn, the number of the others is told. Bars tell amounts: of
-    a number below zero only the text is shown. Raises EnvironmentUnfit (78) without matplotlib.
+    a number below zero only the text is shown. A whole bar is ``full``, or else the largest amount. Raises
+    EnvironmentUnfit (78) without matplotlib.
     """
     finite = [(name, value) for name, value in bars if math.isfinite(value)]
     if not finite:
         return None
     shown, height = finite[:MAX_BARS], BAR_HEIGHT * min(len(finite), MAX_BARS)
     drawing = Drawing(height, (0, 0, 0, 0))
-    longest = max(0.0, *(value for _, value in shown)) or 1.0
+    longest = full or max(0.0, *(value for _, value in shown)) or 1.0
     drawing.axes.set_axis_off()
     drawing.axes.set_xlim(0, longest)
     drawing.axes.set_ylim(0, height)
@@ -86,7 +87,7 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, label: str) -> H
         drawing.word((WIDTH, top - FONT_SIZE - 1), _amount(value), "number", "right")
         drawing.line([(0, top - 23), (longest, top - 23)], "grid", 7)
         if value > 0:
-            drawing.line([(0, top - 23), (value, top - 23)], "trend", 7)
+            drawing.line([(0, top - 23), (min(value, longest), top - 23)], "trend", 7)
     more = f"{number(len(finite) - MAX_BARS)} more not shown" if len(finite) > MAX_BARS else ""
     legend = [tag("span", text, class_="unit") for text in (label, more) if text]
     told = ", ".join(f"{name} {_amount(value)}" for name, value in shown)

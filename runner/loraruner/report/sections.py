@@ -21,7 +21,7 @@ STAGES = {
     "sample": "tried without and with the adapter",
 }
 
-SAID = ("purpose", "customer", "project", "team", "license", "expires")
+SAID = ("title", "purpose", "customer", "project", "team", "license", "expires")
 
 Document = Mapping[str, Any]
 
