@@ -278,6 +278,21 @@ def test_files_of_a_version_told_late(story: Story, monkeypatch: pytest.MonkeyPa
     assert seen == {"report": b"report"}
 
 
+def test_who_does_not_want_to_hear_of_versions(story: Story) -> None:
+    """An entry for failures alone is not late, however often a finished job is started again."""
+    failures, all_events = story.spec(events=["failed"]), story.spec()
+    assert not notify.untold(failures, story.settings, run_facts(), story.store)
+    assert notify.untold(all_events, story.settings, run_facts(), story.store)
+
+
+def test_a_signal_while_somebody_is_told_late(story: Story) -> None:
+    """The wait for a service is short then, and the process ends with 85."""
+    story.stop.received = "SIGTERM"
+    with pytest.raises(Preempted):
+        notify.tell_late(story.spec(), story.settings, run_facts(), story.store, manifest(), story.stop)
+    assert story.listener.ids == ["finished"]
+
+
 def test_jobs_without_notifiers_are_never_late(story: Story) -> None:
     """Nobody is asked about a job that names nobody."""
     job = spec.load(json.dumps(JOB).encode()).spec

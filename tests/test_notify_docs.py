@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loraruner.notifiers.base import FACTS
-from loraruner.notifiers.courier import MAX_WAITING, SIGNAL_LIMIT_S
+from loraruner.notifiers.courier import BYTES_A_SECOND, LONGEST_S, MAX_WAITING, SIGNAL_LIMIT_S
 from loraruner.notifiers.presets import LOG_LINES, PRESETS
 from loraruner.notifiers.smartsheet import USUAL
 from loraruner.notifiers.webhook import sign
@@ -56,3 +56,5 @@ def test_the_presets_and_limits_are_those_of_the_code() -> None:
     assert set(re.findall(r"^\| `(\w+)` \| [A-Z]", PAGE, flags=re.MULTILINE)) == set(PRESETS)
     assert f"room for {MAX_WAITING} messages" in PAGE and LOG_LINES == 10
     assert f"up to {END_LIMIT_S:.0f} s for services, after a signal {SIGNAL_LIMIT_S:.0f} s" in PAGE
+    assert f"a second more for each {BYTES_A_SECOND // 1_000_000} MB" in PAGE
+    assert f"{LONGEST_S / 60:.0f} min at most" in PAGE

@@ -141,6 +141,40 @@ def test_hostile_archives(server: ClickUpServer, task: str, here: Settings, kind
     assert not [path for path in (here.cache / "gathered").rglob("*") if path.is_file()]
 
 
+def test_documents_are_no_archives(server: ClickUpServer, task: str, here: Settings) -> None:
+    """A brief from an office suite is a zip inside, but its parts are no data; what has no ending is looked into."""
+    server.attach(task, "brief.docx", packed(word__media__logo="logo"))
+    server.attach(task, "pictures", packed(a="a"))
+    path = fetched(task, here).path
+    assert sorted(each.name for each in path.iterdir()) == ["a.txt", "brief.docx"]
+
+
+def test_what_is_not_opened_is_told(
+    server: ClickUpServer, task: str, here: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Archives of other kinds, and archives in archives, stay as they are: a warning names them and what to do."""
+    inner = packed(a="a")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("inner.zip", inner)
+    server.attach(task, "outer.zip", stream.getvalue())
+    server.attach(task, "more.rar", b"Rar!\x1a\x07\x00")
+    fetched(task, here)
+    assert f"clickup://{task}: not opened: 'inner.zip', 'more.rar'; pack the files themselves" in caplog.text
+
+
+def test_errors_name_the_task(server: ClickUpServer, task: str, here: Settings) -> None:
+    """People are told the address and the attachment, not a place in a cache."""
+    server.attach(task, "a.zip", b"PK\x03\x04")
+    with pytest.raises(DataInvalid, match=rf"^clickup://{task}/a\.zip: "):
+        fetched(task, here)
+    path = here.cache / "inputs" / "1"
+    with pytest.raises(DataInvalid, match=r"^no s3://data/set/x$"), stage.addresses_named(path, "s3://data/set/"):
+        raise DataInvalid(f"no {path}/x")
+    with pytest.raises(DataInvalid, match=r"^no /data/x$"), stage.addresses_named(Path("/data"), "file:///data"):
+        raise DataInvalid("no /data/x")
+
+
 def test_limits_count_for_all_archives(tmp_path: Path) -> None:
     """Many archives together may not hold more than one alone."""
     from loraruner.data.archives import Limits

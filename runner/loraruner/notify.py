@@ -10,8 +10,9 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from loraruner.errors import ExitCode, LoraRunerError
 from loraruner.events import EpochDone, Event, StepDone, Warned
 from loraruner.notifiers import facts, messages, open_notifier
-from loraruner.notifiers.attachments import files_of, names_of
+from loraruner.notifiers.attachments import files_of, names_of, num_bytes
 from loraruner.notifiers.base import Message, RunFacts
 from loraruner.notifiers.courier import Courier, Told, wait
 from loraruner.notifiers.ledger import Ledger, NoLedger
@@ -156,7 +157,8 @@ def _courier(spec: Spec, index: int, settings: Settings, run: RunFacts, told: To
         raise type(error)(f"$.notify[{index}]: {error}") from error
     moments = entry.events if isinstance(entry, WebhookNotice) else None
     moments = ("started", "finished", "failed") if isinstance(entry, SmartsheetNotice) else moments
-    return Courier(entry.kind, notifier, told, Redactor(settings.secrets), moments)
+    weigh = partial(num_bytes, entry) if isinstance(entry, ClickUpNotice) else lambda message: 0
+    return Courier(entry.kind, notifier, told, Redactor(settings.secrets), moments, weigh)
 
 
 def untold(spec: Spec, settings: Settings, run: RunFacts, store: Store) -> bool:
@@ -165,26 +167,41 @@ def untold(spec: Spec, settings: Settings, run: RunFacts, store: Store) -> bool:
         return False
     ledger = Ledger(store, RunKeys(run.run_id).told)
     ledger.load()
-    return any(not ledger.has(courier.key, "finished") for courier in open_couriers(spec, settings, run, ledger))
+    return any(courier.lacks("finished", "finished") for courier in open_couriers(spec, settings, run, ledger))
 
 
-def tell_late(spec: Spec, settings: Settings, run: RunFacts, store: Store, manifest: Mapping[str, Any]) -> None:
+def tell_late(
+    spec: Spec,
+    settings: Settings,
+    run: RunFacts,
+    store: Store,
+    manifest: Mapping[str, Any],
+    stop: StopSignal | None = None,
+) -> None:
     """Tell of a version that exists, whoever has not heard of it; its files are fetched where they are attached.
 
-    ``store`` writes only for the run's owner.
+    ``store`` writes only for the run's owner. A signal shortens the wait, and then raises Preempted (85).
     """
     ledger = Ledger(store, RunKeys(run.run_id).told)
     ledger.load()
     couriers = open_couriers(spec, settings, run, ledger)
     with TemporaryDirectory(dir=settings.workdir) as name:
         with _harmless():
-            words = {word for each in spec.notify if isinstance(each, ClickUpNotice) for word in each.attach}
+            untold = [
+                each
+                for each, courier in zip(spec.notify, couriers, strict=True)
+                if courier.lacks("finished", "finished")
+            ]
+            words = {word for each in untold if isinstance(each, ClickUpNotice) for word in each.attach}
             files = _fetched(store, manifest, words, Path(name))
             made = messages.finished(run, manifest, address(run, manifest), manifest["created"], files)
             for courier in couriers:
                 courier.start()
                 courier.tell(messages.struck(made, Redactor(settings.secrets)))
-        wait(couriers, END_LIMIT_S)
+        with stop.deferred() if stop else nullcontext():
+            wait(couriers, END_LIMIT_S, lambda: bool(stop and stop.received))
+        if stop:
+            stop.check()
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from loraruner import seals
 from loraruner.data.archives import SUFFIXES, data_root, is_archive, unpack
-from loraruner.data.gathered import gather
+from loraruner.data.gathered import gather, is_packed, left_packed
 from loraruner.errors import DataInvalid, InputMissing, LoraRunerError
 from loraruner.files import MAX_NAME_BYTES, Digest, digest_file, require_free
 from loraruner.settings import Settings
@@ -256,7 +257,8 @@ def _opened(fetched: Fetched, uri: str, cache: Path) -> Fetched:
     The digest stays that of what was fetched.
     """
     if scheme_of(uri) == "clickup":
-        return _gathered(fetched, cache)
+        with addresses_named(fetched.path, uri):
+            return _gathered(fetched, uri, cache)
     if not (fetched.path.is_file() and is_archive(fetched.path)):
         return fetched
     folder = cache / "unpacked" / fetched.sha256[:32]
@@ -267,9 +269,27 @@ def _opened(fetched: Fetched, uri: str, cache: Path) -> Fetched:
     return Fetched(data_root(folder), fetched.sha256)
 
 
-def _gathered(fetched: Fetched, cache: Path) -> Fetched:
+def _gathered(fetched: Fetched, uri: str, cache: Path) -> Fetched:
+    found = _together(fetched, cache)
+    if told := left_packed(found.path):
+        _LOG.warning("%s: not opened: %s; pack the files themselves into one .zip and attach that", uri, told)
+    return found
+
+
+@contextmanager
+def addresses_named(path: Path, uri: str) -> Iterator[None]:
+    """Errors name the address that people know, not the place in the cache where its content lies."""
+    try:
+        yield
+    except LoraRunerError as error:
+        if scheme_of(uri) == "file" or str(path) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(path), uri.rstrip("/"))) from error
+
+
+def _together(fetched: Fetched, cache: Path) -> Fetched:
     sources = {path.name: path for path in fetched.path.iterdir()}
-    if not any(map(is_archive, sources.values())):
+    if not any(map(is_packed, sources.values())):
         return fetched
     folder = cache / "gathered" / fetched.sha256[:32]
     with seals.one_maker(folder):

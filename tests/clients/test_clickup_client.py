@@ -72,7 +72,7 @@ def test_options_after_some_were_deleted(value: Any, shown: str | None) -> None:
     assert Field.parse(told).shown == shown
 
 
-@pytest.mark.parametrize("hours", [-10, -5, 0, 5.5, 9, 12])
+@pytest.mark.parametrize("hours", [-10, -5, 0, 5.5, 9, 12, 13])
 def test_days_of_people_everywhere(hours: float) -> None:
     """A day that somebody picks, kept as four in the morning there, is read as that day; so is one that we wrote."""
     midnight_ms = 1_798_761_600_000  # 2027-01-01 in UTC
@@ -80,6 +80,7 @@ def test_days_of_people_everywhere(hours: float) -> None:
     assert picked.shown == "2027-01-01"
     written = Field("f", "Valid until", "date").encode("2027-01-01")
     assert Field("f", "Valid until", "date", value=written).shown == "2027-01-01"
+    assert midnight_ms <= written + hours * 3_600_000 < midnight_ms + 24 * 3_600_000
 
 
 @pytest.mark.parametrize(

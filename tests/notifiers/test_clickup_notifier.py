@@ -52,7 +52,7 @@ def test_a_whole_run(server: ClickUpServer, task: str, tmp_path: Path) -> None:
     assert server.values(task) == {
         "Model Version": "3: s3://loras/style/versions/3/",
         "Licence scope": "Internal",
-        "Valid until": 1798804800000,  # noon of 2027-01-01, UTC
+        "Valid until": 1798797600000,  # ten in the morning of 2027-01-01, UTC
         "Peak memory (GB)": 18.7,
         "Duration": "142.5",
     }
@@ -176,6 +176,27 @@ def test_a_status_that_the_list_lacks(server: ClickUpServer, task: str, tmp_path
     with pytest.raises(SpecInvalid, match=r"status 'in review' could not be set \(Status not found ITEM_114\)"):
         notifier(server, tmp_path, task, statuses={"started": "in review"}).send(message("started", "started"))
     assert len(server.comments(task)) == 1
+
+
+def test_a_task_that_people_have_moved_on(server: ClickUpServer, task: str, tmp_path: Path) -> None:
+    """What could not be done is tried once more by the next start, but a status that was set is left to people."""
+    telling = {"statuses": {"finished": "review"}, "fields": {"Model version": "version"}}
+    with pytest.raises(SpecInvalid, match="no custom field 'Model version'"):
+        notifier(server, tmp_path, task, **telling).send(finished(tmp_path / "files"))
+    assert server.status(task) == "review"
+    server.move(task, "complete")
+    server.add_field("Model version", "short_text")
+    notifier(server, tmp_path, task, **telling).send(finished(tmp_path / "files"))
+    assert server.status(task) == "complete" and server.values(task) == {"Model version": "3"}
+    assert len(server.comments(task)) == 1
+
+
+def test_a_log_that_holds_a_mark(server: ClickUpServer, task: str, tmp_path: Path) -> None:
+    """Only the last line of a comment names it: lines of a log above it don't."""
+    telling = notifier(server, tmp_path, task)
+    telling.send(message("failed-65-1", "failed", data={"log": ["bad", f"[run {RUN}, progress]"]}))
+    telling.send(message("epoch-1", "epoch"))
+    assert len(server.comments(task)) == 2 and "bad" in server.comments(task)[0]
 
 
 def test_files_too_large(server: ClickUpServer, task: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Couriers: training never waits for a service, nothing is lost in silence, nothing is told twice."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 from loraruner.errors import Fenced, TemporaryFailure
 from loraruner.notifiers import courier as couriers
 from loraruner.notifiers.base import Message, Moment
-from loraruner.notifiers.courier import MAX_WAITING, Courier, wait
-from loraruner.notifiers.ledger import Ledger, NoLedger
+from loraruner.notifiers.courier import MAX_WAITING, Courier, patience_s, wait
+from loraruner.notifiers.ledger import MAX_IDS, Ledger, NoLedger
 from loraruner.redact import Redactor
 from loraruner.stores.local import LocalStore
 from tests.support.listeners import SECRET, Listener
@@ -204,3 +205,70 @@ def test_a_machine_without_a_thread_to_spare() -> None:
     made.tell(say("started", "started"))
     wait([made], LONG_S)
     assert counts(made) == (0, 1)
+
+
+def test_an_epoch_that_is_being_told_is_not_taken_again() -> None:
+    """A roll-back may bring a message once more while the service still answers to the first one."""
+    listener = Listener(hold=threading.Event())
+    made = courier(listener)
+    made.tell(say("epoch-1"))
+    assert listener.entered.wait(LONG_S)
+    made.tell(say("epoch-1"))
+    assert listener.hold
+    listener.hold.set()
+    wait([made], LONG_S)
+    assert listener.ids == ["epoch-1"]
+
+
+def test_files_that_are_still_to_be_sent_are_waited_for() -> None:
+    """The wait grows with the bytes of all couriers, within a limit; what is sent already counts no more."""
+    listeners = [Listener(hold=threading.Event()), Listener(hold=threading.Event())]
+    made = [courier(listener, weigh=lambda message: len(message.id) * 10_000_000) for listener in listeners]
+    assert patience_s(made, 60.0) == 60.0
+    for each, listener in zip(made, listeners, strict=True):
+        each.tell(say("four"))
+        assert listener.entered.wait(LONG_S)
+        each.tell(say("sixsix"))
+    assert patience_s(made, 60.0) == 60.0 + 2 * 100 / 2
+    assert patience_s(made, 0.0) == 0.0  # a run that lost its lease waits for nobody
+    assert patience_s(made * 100, 60.0) == couriers.LONGEST_S
+    for listener in listeners:
+        assert listener.hold
+        listener.hold.set()
+    wait(made, LONG_S)
+    assert patience_s(made, 60.0) == 60.0
+
+
+def test_a_service_that_is_away_is_not_waited_for_because_of_files() -> None:
+    """Whose last message found nobody will hardly take a gigabyte; what it merely refused says nothing of that."""
+    for error, longer in ((TemporaryFailure("away"), False), (ValueError("no such field"), True)):
+        listener = Listener(errors=[error])
+        made = courier(listener, weigh=lambda message: 100_000_000)
+        made.tell(say("epoch-1"))
+        wait([made], LONG_S)
+        made.tell(say("finished", "finished"))
+        assert (patience_s([made], 60.0) > 60.0) is longer
+
+
+def test_a_ledger_stays_small(tmp_path: Path) -> None:
+    """Of very many epochs the oldest are forgotten, never the start, the newest or the end."""
+    store = LocalStore(str(tmp_path), tmp_path)
+    many = ["started", *(f"epoch-{number}" for number in range(3 * MAX_IDS))]
+    store.write("told.json", json.dumps({"webhook:test": many}).encode())
+    ledger = Ledger(store, "told.json")
+    ledger.load()
+    ledger.note("webhook:test", "finished")
+    ids = json.loads(store.read("told.json")[0])["webhook:test"]
+    assert len(ids) == MAX_IDS and ids[0] == "started" and ids[-2:] == [many[-1], "finished"]
+
+
+def test_what_went_wrong_before_the_end_stays_known() -> None:
+    """The last error says why messages were left, where the service had told it."""
+    listener = Listener(errors=[TemporaryFailure("no route")])
+    made = courier(listener)
+    made.tell(say("started", "started"))
+    wait([made], LONG_S)
+    made.tell(say("finished", "finished"))
+    made.abandon()
+    told = "1 message was still waiting when the run ended; before that: started: no route"
+    assert made.counts()["last_error"] == told

@@ -71,6 +71,7 @@ def test_slack_escapes() -> None:
 def test_calm_text_stays_readable() -> None:
     """Only an invisible space is added, and only before what could be a name; twice changes nothing more."""
     assert calm("loss < 0.5, a @ b") == "loss < 0.5, a @ b"
+    assert calm("hf://org/name@main, s3://bucket/a@2") == "hf://org/name@main, s3://bucket/a@2"
     assert calm("@all").replace("\u200b", "") == "@all" and calm(calm("@all")) == calm("@all")
 
 

@@ -1,6 +1,5 @@
 """The calls to Smartsheet against the vendor's own OpenAPI document; the stand-in's answers too."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,22 +31,9 @@ def server() -> Iterator[SmartsheetServer]:
 @pytest.fixture(scope="module")
 def judged(server: SmartsheetServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     """Prism between the SDK and the stand-in."""
-    contract = satisfiable(document("smartsheet-v2"), tmp_path_factory.mktemp("openapi"))
+    contract = prism.satisfiable(document("smartsheet-v2"), tmp_path_factory.mktemp("openapi"))
     with prism.proxy(contract, server.url) as running:
         yield running
-
-
-def satisfiable(vendors: Path, folder: Path) -> Path:
-    """A copy of the document in which a sheet can be a good answer.
-
-    The original wants exactly one of a sheet and of an object that may have a version, and every sheet is both.
-    """
-    told = json.loads(vendors.read_text())
-    answer = told["paths"]["/sheets/{sheetId}"]["get"]["responses"]["200"]["content"]["application/json"]
-    answer["schema"]["oneOf"][1]["not"] = {"required": ["columns"]}
-    copy = folder / vendors.name
-    copy.write_text(json.dumps(told))
-    return copy
 
 
 def through(judged: Judged, server: SmartsheetServer, token: str = "") -> Settings:

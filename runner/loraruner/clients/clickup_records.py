@@ -12,8 +12,11 @@ Record = TypeVar("Record")
 MAX_TITLE, MAX_TEXT = 1000, 200_000  # characters
 TEXT_TYPES = ("text", "short_text", "url", "email", "phone")
 NUMBER_TYPES = ("number", "currency")
-# A day without a time is kept as four in the morning where the person is: so much later it is that day in UTC, too.
-DAY_SHIFT_S = 8 * 3600
+# A day without a time is kept as four in the morning where the person is: nine hours later it is that day in UTC, too,
+# from Hawaii (-10) to New Zealand in summer (+13). https://developer.clickup.com/docs/general-time
+DAY_SHIFT_S = 9 * 3600
+# What is that day in all these zones, whether ClickUp keeps the moment or makes it four in the morning of its day.
+DAY_TIME = "T10:00"
 
 
 def parsed(parse: Callable[[Any], Record], answer: Any) -> Record:
@@ -124,10 +127,10 @@ class Field:
             raise SpecInvalid(f"{self.name!r} is a number, {str(value)[:80]!r} is none; use a text field") from None
 
     def _milliseconds(self, value: Any) -> int:
-        """A day becomes its noon in UTC, which is that day nearly everywhere."""
+        """A day becomes ten in the morning of it in UTC."""
         text = str(value)
         try:
-            moment = datetime.fromisoformat(f"{text}T12:00" if len(text) == 10 else text)
+            moment = datetime.fromisoformat(f"{text}{DAY_TIME}" if len(text) == 10 else text)
         except ValueError:
             raise SpecInvalid(f"{self.name!r} is a date, {str(value)[:80]!r} is none; use a text field") from None
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

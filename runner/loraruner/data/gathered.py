@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from loraruner.data.archives import DEFAULT_LIMITS, Limits, is_archive, unpack
+from loraruner.data.archives import DEFAULT_LIMITS, SUFFIXES, Limits, is_archive, unpack
 from loraruner.errors import DataInvalid
 from loraruner.files import digest_file, replacing
 
+# Not opened here: formats of others, and archives within archives.
+UNOPENED = (*SUFFIXES, ".rar", ".7z", ".gz", ".bz2", ".xz", ".zst")
 Taken = dict[str, tuple[str, str, Path]]  # compared name -> (path, from which file, where it lies)
 
 
@@ -24,7 +26,7 @@ def gather(sources: Mapping[str, Path], folder: Path, *, limits: Limits = DEFAUL
     with replacing(folder) as temporary:
         temporary.mkdir(mode=0o700)
         for name, path in sorted(sources.items()):
-            if not is_archive(path):
+            if not is_packed(path):
                 _take(name, name, path, temporary, taken)
                 continue
             scratch = temporary.with_name(f"{temporary.name}.unpacked")
@@ -42,6 +44,22 @@ def gather(sources: Mapping[str, Path], folder: Path, *, limits: Limits = DEFAUL
                 max_total_bytes=max(0, limits.max_total_bytes - num_bytes),
             )
     return folder
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is to be unpacked: an archive by its name, or one whose name has no ending.
+
+    Others look like archives inside and are none for people: documents of an office suite (.docx, .pptx) first of all,
+    whose pictures nobody wants to train on.
+    """
+    return path.name.lower().endswith(SUFFIXES) or (not path.suffix and is_archive(path))
+
+
+def left_packed(folder: Path) -> str:
+    """Files of a gathered folder that hold others but are not opened, in words; empty where there is none."""
+    found = (path.relative_to(folder).as_posix() for path in _files(folder))
+    names = [name for name in found if name.lower().endswith(UNOPENED)]
+    return f"{', '.join(map(repr, names[:3]))}{', ...' if len(names) > 3 else ''}"
 
 
 def _files(root: Path) -> Iterator[Path]:

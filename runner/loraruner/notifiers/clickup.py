@@ -18,13 +18,13 @@ from loraruner.clients.clickup_records import Comment, Field, Task
 from loraruner.clients.http import Refused, Unavailable
 from loraruner.errors import InputMissing, LoraRunerError, NoPermission, SpecInvalid, TemporaryFailure
 from loraruner.notifiers import clickup_fields, clickup_text
+from loraruner.notifiers.attachments import chosen
 from loraruner.notifiers.base import Message, RunFacts
 from loraruner.settings import Settings
 from loraruner.spec.addresses import CLICKUP_TASK
 from loraruner.spec.model import ClickUpNotice, Notice
 
 _LOG = logging.getLogger(__name__)
-LARGEST_BYTES = 1_000_000_000  # that ClickUp takes
 MAX_COMMENTS = 2000  # that are looked through for our own, since the run began
 FEW_COMMENTS = 100  # of a job that never became a run
 LEEWAY_MS = 24 * 3600 * 1000  # of clocks that differ
@@ -75,23 +75,17 @@ class ClickUpNotifier:
         if message.moment == "epoch":
             self._progress(board, message)
             return
-        problems = [*self._moved(board, message), *self._filled(board, message)]
-        files = dict(self._files(message))
-        large = {word: path for word, path in files.items() if path.stat().st_size > self._most_bytes}
-        notes = [f"Not done: {problem}" for problem in problems]
-        notes += [f"Too large to attach: {path.name} ({_size(path)}){_place(message)}" for path in large.values()]
         mark = clickup_text.marker(self._run.run_id, message.id)
+        # With the comment the status was set, too, and people may have moved the task since.
+        moved = [] if _marked(board, mark) else self._moved(board, message)
+        problems = [*moved, *self._filled(board, message)]
+        small, large = chosen(self._entry, message)
+        notes = [f"Not done: {problem}" for problem in problems]
+        notes += [f"Too large to attach: {path.name} ({_size(path)}){_place(message)}" for path in large]
         self._post(board, clickup_text.comment(message, notes, mark), mark)
-        small = sorted(
-            (path for word, path in files.items() if word not in large), key=lambda path: path.stat().st_size
-        )
         problems += [problem for path in small for problem in self._attached(board, message, path)]
         if problems:
             raise SpecInvalid(f"ClickUp task {self._task_id}: {'; '.join(problems)}")
-
-    @property
-    def _most_bytes(self) -> int:
-        return min(self._entry.max_attachment_mb * 1_000_000, LARGEST_BYTES)
 
     def _look(self) -> _Board:
         """Read the task and our comments of this run."""
@@ -122,11 +116,7 @@ class ClickUpNotifier:
     def _filled(self, board: _Board, message: Message) -> Iterator[str]:
         """Fill in the custom fields; yields what went wrong."""
         named = self._entry.fields
-        if (
-            named == {}
-            or (named is None and message.moment not in ("finished", "failed"))
-            or message.moment == "warning"
-        ):
+        if named == {} or message.moment == "warning" or (named is None and message.moment != "finished"):
             return
         try:
             if board.fields is None:
@@ -148,11 +138,6 @@ class ClickUpNotifier:
         except (Refused, InputMissing) as error:
             words = error.words if isinstance(error, Refused) else "it is not there any more"
             yield f"the custom field {each.name!r} could not be filled in ({words}); look at it in ClickUp"
-
-    def _files(self, message: Message) -> Iterator[tuple[str, Path]]:
-        for word in self._entry.attach:
-            if (path := message.files.get(word)) and path.is_file():
-                yield word, path
 
     def _attached(self, board: _Board, message: Message, path: Path) -> Iterator[str]:
         """Attach a file unless one of its title is there; yields what went wrong."""

@@ -18,8 +18,8 @@ def marker(run_id: str, message_id: str) -> str:
 
 
 def is_marked(text: str, mark: str) -> bool:
-    """Whether a comment is the one that carries ``mark``."""
-    return any(line.strip() == mark for line in text.splitlines()[-3:])
+    """Whether a comment is the one that carries ``mark``: its last line, as those before may hold anything."""
+    return text.rstrip().rpartition("\n")[2].strip() == mark
 
 
 def comment(message: Message, notes: Sequence[str], mark: str) -> str:

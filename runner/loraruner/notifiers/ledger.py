@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from loraruner.stores.base import Store
 
 _LOG = logging.getLogger(__name__)
+MAX_IDS = 1000  # of one notifier; of more the oldest epochs and warnings are forgotten, which no attempt repeats
+MANY = ("epoch-", "warning-")
 
 
 class Ledger:
@@ -34,7 +36,7 @@ class Ledger:
             return
         for key, ids in document.items() if isinstance(document, dict) else ():
             if isinstance(ids, list):
-                self._told[key] = [each for each in ids if isinstance(each, str)]
+                self._told[key] = _bounded([each for each in ids if isinstance(each, str)])
 
     def has(self, key: str, message_id: str) -> bool:
         """See ``Told``."""
@@ -47,13 +49,25 @@ class Ledger:
     def note(self, key: str, message_id: str) -> None:
         """See ``Told``."""
         with self._lock:
-            self._told.setdefault(key, []).append(message_id)
+            self._told[key] = _bounded([*self._told.get(key, ()), message_id])
             try:
                 self._store.write(self._key, json.dumps(self._told, indent=1).encode())
             except Fenced:  # the run is another attempt's to speak of
                 pass
             except (LoraRunerError, OSError) as error:
                 _LOG.warning("told.json was not written, %s may be told again: %s", message_id, error)
+
+
+def _bounded(ids: list[str]) -> list[str]:
+    num_many = sum(each.startswith(MANY) for each in ids)
+    too_many = min(num_many, len(ids) - MAX_IDS)
+    kept = []
+    for each in ids:
+        if too_many > 0 and each.startswith(MANY):
+            too_many -= 1
+        else:
+            kept.append(each)
+    return kept
 
 
 class NoLedger:

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 4000
 MAX_BYTES = 2048  # WeCom takes no more of a text
 LOG_LINES = 10  # of a failed run; the whole tail is in the JSON event
 FAULTS = ("errcode", "code", "StatusCode")  # a 200 with one of them that is not 0 took nothing
-_PING = re.compile(r"(@|<)(?=[^\s\u200b])")
+_PING = re.compile(r"((?<!\w)@|<)(?=[^\s\u200b])")  # not inside a word: hf://org/name@main stays what it is
 
 
 def text_of(message: Message) -> str:

@@ -18,6 +18,7 @@ from loraruner.settings import Settings
 from loraruner.spec.model import WebhookNotice
 
 FORMAT = 1
+REMEDY = "look whether the address still takes messages, and whether LORARUNER_WEBHOOK_SECRET is the receiver's"
 PLAIN = "json"  # the preset that is the event itself
 
 
@@ -27,7 +28,7 @@ def open_notifier(entry: WebhookNotice, run: RunFacts, settings: Settings) -> "W
     if not url:
         reason = "webhook: it names no url, and LORARUNER_WEBHOOK_URL is not set"
         raise EnvironmentUnfit(f"{reason}; set it, or give the notice a url without a secret")
-    client = JsonClient(url, headers={}, name="webhook", settings=settings, own=entry.url is None)
+    client = JsonClient(url, headers={}, name="webhook", settings=settings, own=entry.url is None, remedy=REMEDY)
     secrets = settings.secrets if entry.url else (*settings.secrets, url)
     return WebhookNotifier(_key(entry), client, entry.preset, run, settings.webhook_secret, Redactor(secrets))
 
