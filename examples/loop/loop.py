@@ -82,14 +82,17 @@ class Story:
         line = f"$ loraruner {shlex.join(words)}"
         print(line, flush=True)
         command = [sys.executable, "-m", "loraruner", "--log-format", "text", *words]
-        with LOG.open("a", encoding="utf-8") as log:
+        with LOG.open("a+", encoding="utf-8") as log:
             log.write(f"{line}\n")
             log.flush()
+            begins = log.tell()
             done = subprocess.run(
                 command, cwd=ROOT, env=os.environ | self.environment, stdout=subprocess.PIPE, stderr=log, text=True
             )
-        print(done.stdout, end="", flush=True)
-        self.show(transcript.block(f"{line}\n{done.stdout}"))
+            log.seek(begins)
+            told = done.stdout or log.read()
+        print(told, end="", flush=True)
+        self.show(transcript.block(f"{line}\n{told}"))
         if done.returncode != code:
             sys.exit(f"loraruner {words[0]} ended with {done.returncode}, not with {code}; see {LOG.relative_to(ROOT)}")
 
@@ -152,7 +155,7 @@ def train(story: Story) -> None:
     """The slip is corrected; the task is trained and comes back for review."""
     story.clickup.set_value(TASK, "Rank", 4)
     story.clickup.move(TASK, "ready to train")
-    story.tell("She corrects the rank, and moves the task to 'ready to train' again")
+    story.tell("She corrects the rank, and moves the task to 'ready to train' again (half a minute of training)")
     story.run(*DISPATCH)
     story.see_task()
     story.see_sheet()

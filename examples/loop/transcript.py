@@ -18,7 +18,8 @@ def thread(server: ClickUpServer, task_id: str, num_read: int = 0) -> str:
     lines += ["", *table(("file", "size", "by"), sizes), "", "New comments:", ""]
     for comment in task["comments"][num_read:]:
         who = "loraruner" if comment["user"] == BOT else "Mara"
-        lines += [f"> **{who}**", ">", *(f"> {line}".rstrip() for line in comment["text"].splitlines()), ""]
+        # Two spaces at the end keep a line a line.
+        lines += [f"> **{who}**", ">", *(f"> {line}  " for line in comment["text"].splitlines()), ""]
     return "\n".join(lines)
 
 

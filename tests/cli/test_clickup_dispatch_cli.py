@@ -119,6 +119,22 @@ def test_what_is_wrong_is_said_at_once(
     assert studio.server.status(task_id) == STATUS and not studio.claims(task_id)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--status", " "), "Invalid value for '--status': is empty"),
+        (("--list", ""), "Invalid value for '--list': is empty"),
+        (("--moving-to", STATUS), "--status is also --moving-to or --on-fault-status"),
+        (("--on-fault-status", STATUS), "--status is also --moving-to or --on-fault-status"),
+    ],
+)
+def test_options_that_say_nothing(studio: Studio, capsys: CAPTURE, options: tuple[str, ...], words: str) -> None:
+    """An empty status would ask for all tasks, and one that tasks are moved to would never end: 2, nobody is asked."""
+    studio.task()
+    assert dispatch(*options) == 2
+    assert words in capsys.readouterr().err and not studio.server.requests
+
+
 def test_without_a_token(studio: Studio, capsys: CAPTURE, monkeypatch: pytest.MonkeyPatch) -> None:
     """78, naming the variable; a wrong one is 77."""
     monkeypatch.delenv("CLICKUP_TOKEN")

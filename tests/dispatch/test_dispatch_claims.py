@@ -84,6 +84,33 @@ def test_a_stopped_local_run_goes_on(studio: Studio, code: ExitCode) -> None:
     assert one == two
 
 
+def test_a_stopped_run_that_was_called_off(studio: Studio) -> None:
+    """Out of the status of what trains a task is left alone, also if that happens in mid-look; moved back it is new."""
+    task_id, other = studio.task("first"), studio.task("second")
+    studio.trainings.ends = [int(ExitCode.PREEMPTED)]
+    studio.look()
+    studio.trainings.ends = [0]
+    look = studio.dispatcher().run()
+    assert next(look).happened == "resumed"
+    studio.server.move(other, BACK)
+    assert [(each.task, each.happened) for each in look] == [(other, "gone")]
+    assert studio.server.status(other) == BACK and studio.look() == []
+    studio.server.move(other, STATUS)
+    assert [(each.task, each.happened) for each in studio.look()] == [(other, "started")]
+    assert studio.server.status(task_id) == MOVING_TO
+
+
+def test_a_dispatcher_that_died_before_it_moved_the_task(studio: Studio) -> None:
+    """Whoever goes on with the run moves the task, too."""
+    task_id = studio.task()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studio.trainings, "train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            studio.look(moving_to=None)
+    age(studio, task_id, claims.ABANDONED_S + 60)
+    assert happened(studio.look()) == ["resumed"] and studio.server.status(task_id) == MOVING_TO
+
+
 @pytest.mark.parametrize("code", [ExitCode.DATA_INVALID, ExitCode.DIVERGED, ExitCode.PAUSED, ExitCode.REJECTED])
 def test_what_has_ended_stays_ended(studio: Studio, code: ExitCode) -> None:
     """A run that failed for good is not started again by itself; its code is the look's."""

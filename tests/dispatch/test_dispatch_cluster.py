@@ -1,6 +1,7 @@
 """Runs as Jobs: one name for one run, made from manifests without names, whoever creates them and however often."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from loraruner.clients.clickup import open_client
 from loraruner.clients.kubernetes import Account, Cluster
+from loraruner.dispatch import claims
 from loraruner.dispatch import cluster as clusters
 from loraruner.dispatch.outcome import Outcome
 from loraruner.dispatch.run import KUBERNETES, Dispatcher, Request
@@ -171,10 +173,29 @@ def test_moved_back_while_its_job_waits(studio: Studio, server: ApiServer, manif
 
 
 def test_a_cluster_that_refuses(studio: Studio, manifests: clusters.Manifests, server: ApiServer) -> None:
-    """Without a Job the claim stays open, the task where it is, and somebody takes over once it is abandoned."""
+    """Without a Job the claim is given up and the task stays where it is; the next look starts the same run."""
     task_id = studio.task()
     clusters.submit(cluster(server), manifests, JOB, RUN)
     away = ApiServer(looks=[], url="http://127.0.0.1:9")
     (found,) = look(studio, away, manifests)
     assert (found.happened, found.code) == ("error", 75)
-    assert studio.server.status(task_id) == STATUS and studio.claims(task_id)[0]["state"] == "claimed"
+    (claim,) = studio.claims(task_id)
+    assert studio.server.status(task_id) == STATUS and claim["state"] == "claimed"
+    assert [(each.happened, each.code) for each in look(studio, away, manifests)] == [("error", 75)]
+    (found,) = look(studio, server, manifests)
+    assert (found.happened, found.run_id) == ("started", claim["run_id"])
+    assert len(studio.claims(task_id)) == 1
+
+
+def test_a_job_whose_dispatcher_died(studio: Studio, manifests: clusters.Manifests, server: ApiServer) -> None:
+    """Edited after its Job was made and before the claim was finished, the task waits for that Job to end."""
+    task_id = studio.task()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "change", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            look(studio, server, manifests)
+    (path,) = (studio.output / ".dispatch" / task_id).iterdir()
+    os.utime(path, (0, 0))
+    studio.server.set_value(task_id, "Rank", 8)
+    assert [each.happened for each in look(studio, server, manifests)] == ["busy"]
+    assert len(server.of_kind("jobs")) == 1

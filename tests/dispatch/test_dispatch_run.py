@@ -19,7 +19,7 @@ def test_a_ready_task_is_started_and_moved(studio: Studio) -> None:
     ((run_id, job),) = studio.trainings.jobs
     assert run_id == found.run_id and run_id.startswith(f"{task_id}-") and len(run_id.rpartition("-")[2]) == 12
     assert job["name"] == task_id and job["data"] == {"uri": f"clickup://{task_id}"}
-    assert job["lora"] == {"rank": 16} and job["labels"] == {"team": "games"}
+    assert job["lora"] == {"rank": 16} and job["labels"] == {"team": "games", "title": "Train Cyberpunk"}
     assert job["sampling"] == {"prompts": ["neon, a cat", "neon, a dog"]}
     assert job["notify"] == [{"kind": "clickup", "task_id": task_id}]
     assert studio.server.status(task_id) == MOVING_TO and studio.server.comments(task_id) == []
@@ -89,6 +89,17 @@ def test_faults_become_one_comment(studio: Studio) -> None:
     assert "- Rank: 0 is less than the minimum 1; give 1 to 1024\n" in comment and "- Prompts: " in comment
     assert comment.endswith("Correct this, and set the status to 'ready to train' again.")
     assert studio.server.status(task_id) == BACK
+
+
+def test_a_task_without_files_is_told_before_anything_runs(studio: Studio) -> None:
+    """No Job waits for a card to find that there is nothing to train on; with a file attached the next look starts."""
+    task_id = studio.server.create_task("Train nothing", status=STATUS)
+    studio.server.attach(task_id, f"loraruner-{task_id}-v1-report.html", b"x")
+    (found,) = studio.look()
+    assert (found.happened, found.code) == ("fault", 64) and not studio.trainings.jobs
+    assert "- Attachments: there are none to train on; attach the data" in studio.server.comments(task_id)[0]
+    studio.server.attach(task_id, "pictures.zip", b"zip")
+    assert happened(studio.look()) == ["started"]
 
 
 def test_a_fault_is_told_once_and_a_correction_starts(studio: Studio) -> None:

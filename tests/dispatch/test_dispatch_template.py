@@ -16,7 +16,7 @@ CHOICE = (("id-a", "cosine"), ("id-b", "linear"))
 
 
 def field(name: str, kind: str, raw: Any, options: tuple[tuple[str, str], ...] = ()) -> Field:
-    return Field("f1", name, kind, options, raw)
+    return Field("f1", name, kind, options, raw, tuple(str(place) for place in range(len(options))))
 
 
 def key(dotted: str) -> catalog.Key:
@@ -111,6 +111,22 @@ def test_the_job_of_a_task() -> None:
     assert job["notify"] == [{"kind": "clickup", "task_id": TASK}]
 
 
+@pytest.mark.parametrize(
+    ("labels", "name", "expected"),
+    [
+        ({}, "Train Neon Style", {"title": "Train Neon Style"}),
+        ({"title": "Posters"}, "Train Neon Style", {"title": "Posters"}),
+        ({}, "n" * 1000, {"title": "n" * 200}),
+        ({}, "", {}),
+        ({f"k{number}": "x" for number in range(50)}, "Neon", {f"k{number}": "x" for number in range(50)}),
+    ],
+)
+def test_the_title_of_the_task_is_a_label(labels: dict[str, str], name: str, expected: dict[str, str]) -> None:
+    """What is called after an id is found by the words that people gave it; a title of the template's own stays."""
+    _, spec = fill(template("s3://loras", labels=labels), TASK, [], name)
+    assert dict(spec.labels) == expected
+
+
 def test_the_template_is_never_changed() -> None:
     """One task's values are no other's."""
     made = template("s3://loras", lora={"rank": 2})
@@ -173,6 +189,7 @@ def test_a_bad_template_is_refused_at_once(change: dict[str, Any], place: str) -
         ({"name": "x"}, "$.job.name: is set by dispatch"),
         ({"data": {"uri": "s3://x/y"}}, "$.job.data.uri: is set by dispatch"),
         ({"lora": {"rnak": 1}}, "$.job.lora.rnak: "),
+        ({"lora": {"rank": 0}}, "$.job.lora.rank: 0 is less than the minimum 1"),  # a field may stay empty
         ({"model": {}}, "$.job.model.base: is missing"),
         ({"output": {}}, "$.job.output.uri: is missing"),
     ],

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from tests.notifiers.test_smartsheet_contract import satisfiable
 from tests.support import openapi, prism
 from tests.support.dispatching import STATUS
 from tests.support.front import front
@@ -159,7 +158,7 @@ def test_the_loop(loop: Loop) -> None:
 def test_the_loop_by_the_vendors_contracts(loop: Loop, tmp_path: Path) -> None:
     """The same through Prism: nothing that either vendor's document refuses, neither asked nor answered."""
     clickup = prism.readable(openapi.document("clickup-v2"), tmp_path)
-    sheets = satisfiable(openapi.document("smartsheet-v2"), tmp_path)
+    sheets = prism.satisfiable(openapi.document("smartsheet-v2"), tmp_path)
     with ExitStack() as stack:
         first = stack.enter_context(prism.proxy(clickup, loop.clickup.url))
         second = stack.enter_context(prism.proxy(sheets, loop.sheets.url))

@@ -212,7 +212,7 @@ def test_the_uploader(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", ["uploader", "reviewer", "releaser"])
+@pytest.mark.parametrize("role", ["uploader", "dispatcher", "reviewer", "releaser"])
 def test_who_is_no_runner(
     role: str, job: Path, act_as: ActAs, enforcing: str, seaweedfs: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +228,9 @@ KEYS = (
     "data/p/01.png",
     "models/m/a",
     "loras/n/runs/r/job.json",
+    "loras/n/runs/r/status.json",
+    "loras/.dispatch/86c2x9k1p/0123.json",
+    "loras/n/versions/.dispatch/0123.json",
     "loras/n/runs/r/checkpoints/c/manifest.json",
     "loras/n/versions/1/manifest.json",
     "loras/n/versions/1/a",

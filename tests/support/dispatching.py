@@ -1,6 +1,7 @@
 """A ClickUp list with a task, a template, and dispatchers that look at it."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ class Studio:
 
     def settings(self) -> settings.Settings:
         """An operator who named this ClickUp."""
-        return settings.load({"CLICKUP_API_URL": self.server.url, "CLICKUP_TOKEN": self.server.token})
+        return settings.load({**os.environ, "CLICKUP_API_URL": self.server.url, "CLICKUP_TOKEN": self.server.token})
 
     def dispatcher(self, made: Template | None = None, **request: Any) -> Dispatcher:
         """One look at the list."""

@@ -62,6 +62,19 @@ def readable(document: Path, folder: Path) -> Path:
     return copy
 
 
+def satisfiable(vendors: Path, folder: Path) -> Path:
+    """A copy of Smartsheet's document in which a sheet can be a good answer.
+
+    The original wants exactly one of a sheet and of an object that may have a version, and every sheet is both.
+    """
+    told = json.loads(vendors.read_text())
+    answer = told["paths"]["/sheets/{sheetId}"]["get"]["responses"]["200"]["content"]["application/json"]
+    answer["schema"]["oneOf"][1]["not"] = {"required": ["columns"]}
+    copy = folder / vendors.name
+    copy.write_text(json.dumps(told))
+    return copy
+
+
 @contextmanager
 def _run(command: str, *arguments: object) -> Iterator[Judged]:
     with socket.create_server(("127.0.0.1", 0)) as free:

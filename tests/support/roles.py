@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 FOLDER = Path(__file__).parents[2] / "docs/roles"
-ROLES = ("uploader", "runner", "reviewer", "releaser")
+ROLES = ("uploader", "runner", "dispatcher", "reviewer", "releaser")
 BUCKETS = {"DATA_BUCKET": "data", "MODELS_BUCKET": "models", "LORAS_BUCKET": "loras"}
 ARN = "arn:aws:s3:::"
 ON_BUCKETS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")

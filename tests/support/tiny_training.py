@@ -114,6 +114,7 @@ class TinyRun:
     folder: Path
     events: list[Event] = field(default_factory=list)
     attempts: int = 0
+    continued: int = 0  # attempts that people let go on
     evaluations: list[dict[str, float]] = field(default_factory=list)
     ship: Callable[[Workspace], None] = lambda workspace: None
     disks: DiskGuard = field(default_factory=lambda: DiskGuard({}))
@@ -137,6 +138,7 @@ class TinyRun:
         Or it comes after the step ``stop_measuring``, while its error rate is measured.
         """
         self.attempts += 1
+        self.continued += goes_on
         stop = StopSignal()
         stop.received = "SIGTERM" if stop_after == 0 else None
         trainable.step = max(self.losses(), default=0)
@@ -166,7 +168,7 @@ class TinyRun:
             ship_logs=ship,
             disks=self.disks,
             monitor_digest=monitor_digest(job.monitor),
-            goes_on=goes_on,
+            continued=self.continued,
         )
         trained = train(job, trainable, RUNTIME, attempt, settings.load({"HOME": str(self.folder)}))
         self.evaluations = trained.progress.evaluations

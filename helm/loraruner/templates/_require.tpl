@@ -82,6 +82,14 @@ out. Nothing else can be looked at before that is mended.
 {{- if not (or $.Values.notify.secretName $.Values.store.secretName $.Values.extraEnv) }}
 - "$.notify.secretName: is missing; name a Secret that holds CLICKUP_TOKEN"
 {{- end -}}
+{{- if has .status (list .movingTo .onFaultStatus) }}
+- {{ printf "$.dispatch.status: %s is also where started or faulty tasks go; give movingTo and onFaultStatus another one, or none" .status | toJson }}
+{{- end -}}
+{{- if not (or .serviceAccount.create .serviceAccount.name) }}
+- "$.dispatch.serviceAccount.name: is missing; without it the rights of the looks would go to every pod that names no account"
+{{- else if eq (include "loraruner.dispatchAccountName" $) (include "loraruner.serviceAccountName" $) }}
+- "$.dispatch.serviceAccount.name: is the account of the trainings, which must not get the rights of the looks; name another one"
+{{- end -}}
 {{- else if .template.job }}
 - "$.dispatch.template: does nothing while dispatch.enabled is false; set that to true, or take the template out"
 {{- end -}}

@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from loraruner.settings import Settings
 
 
+def _said(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """An option that says something."""
+    if not value.strip():
+        raise click.BadParameter("is empty")
+    return value
+
+
 @click.group()
 def clickup() -> None:
     """Start trainings from the tasks of a ClickUp list."""
 
 
 @clickup.command()
-@click.option("--list", "list_id", required=True, metavar="ID", help="The list: the number in its address.")
-@click.option("--status", required=True, help="Tasks in this status are started, as in 'ready to train'.")
+@click.option(
+    "--list", "list_id", required=True, callback=_said, metavar="ID", help="The list: the number in its address."
+)
+@click.option(
+    "--status", required=True, callback=_said, help="Tasks in this status are started, as in 'ready to train'."
+)
 @click.option(
     "--template",
     required=True,
@@ -66,6 +77,8 @@ def dispatch(
     from loraruner.dispatch import outcome as ending
     from loraruner.dispatch import run as running
 
+    if status in (given["moving_to"], given["on_fault_status"]):
+        raise click.UsageError("--status is also --moving-to or --on-fault-status; give these another one, or none")
     cluster = _cluster_options(given)
     request = running.Request(list_id, status, **given)
     loaded = _template(template)

@@ -120,7 +120,9 @@ def make(store: Store, key: str, content: Mapping[str, Any]) -> Claim | None:
 
 
 def is_abandoned(store: Store, claim: Claim) -> bool:
-    """Whether nobody has written the claim for so long that its maker must have died; by the store's own clock."""
+    """Whether its maker gave it up, or must have died: nobody has written it for so long, by the store's own clock."""
+    if claim.content.get("given_up") is True:
+        return True
     age_s = store.age_s(claim.key)
     if age_s is None:
         age_s = (datetime.now(UTC) - _time(str(claim.content["made"]))).total_seconds()
@@ -129,7 +131,12 @@ def is_abandoned(store: Store, claim: Claim) -> bool:
 
 def take_over(store: Store, claim: Claim) -> Claim | None:
     """Own a claim that is abandoned; None when another took it."""
-    return change(store, claim, by=secrets.token_hex(8))
+    return change(store, claim, by=secrets.token_hex(8), given_up=False)
+
+
+def give_up(store: Store, claim: Claim) -> None:
+    """Leave a claim to the next look, as this one could not start it."""
+    change(store, claim, given_up=True)
 
 
 def change(store: Store, claim: Claim, **changed: Any) -> Claim | None:

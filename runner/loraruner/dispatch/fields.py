@@ -1,16 +1,13 @@
 """Custom fields of a ClickUp task, as people see them and as the job's schema wants them."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from loraruner.clients.clickup_records import Field
+from loraruner.clients.clickup_records import DAY_SHIFT_S, Field
 from loraruner.spec import catalog
 
 MAX_TEXT_CHARACTERS = 10_000
-# A date without a time is kept as 4 o'clock in the morning where it was entered: with nine hours more it is the same
-# day in UTC for every zone from Hawaii to New Zealand, and midnight and noon in UTC stay the day that they are.
-DAY_SHIFT = timedelta(hours=9)
 NUMBERS = ("number", "currency", "emoji")
 TEXTS = ("text", "short_text", "url", "email", "phone")
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -41,15 +38,15 @@ def said(field: Field) -> Any:
 def _option(field: Field, raw: Any) -> str:
     """Name of what was chosen; what names no option is told as it is, for people to see."""
     chosen = str(raw)[:200]
-    if chosen.isascii() and chosen.isdigit() and int(chosen) < len(field.options):
-        return field.options[int(chosen)][1]
+    if chosen in field.places:
+        return field.options[field.places.index(chosen)][1]
     return next((name for key, name in field.options if key == chosen), chosen)
 
 
 def _day(raw: Any) -> str:
-    """Milliseconds since 1970 as the day that somebody chose, ``YYYY-MM-DD``."""
+    """Milliseconds since 1970 as the day that somebody chose, ``YYYY-MM-DD``; a time of day is not looked at."""
     try:
-        return (datetime.fromtimestamp(int(str(raw)[:20]) / 1000, UTC) + DAY_SHIFT).date().isoformat()
+        return datetime.fromtimestamp(int(str(raw)[:20]) / 1000 + DAY_SHIFT_S, UTC).date().isoformat()
     except (ValueError, OverflowError, OSError):
         return str(raw)[:40]
 

@@ -6,6 +6,7 @@ is wrong with one task never stops the others; people are told of it in a commen
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ LOCAL, KUBERNETES = "local", "kubernetes"
 RESUMABLE = (ExitCode.TEMPFAIL, ExitCode.PREEMPTED)
 CLICK_APP = "Total time in Status"
 MAX_TOLD = 10  # faults in one comment
+NO_FILES = "Attachments: there are none to train on; attach the data to this task"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Dispatcher:
         except InputMissing as error:
             return Outcome(task_id, "gone", reasons=(str(error),))
         times = self._times(task.id)
-        if times.status.lower() != " ".join(self._request.status.lower().split()):
+        if not _is_same(times.status, self._request.status):
             return Outcome(task.id, "gone", title=task.name, reasons=(f"its status is {times.status!r} now",))
         spoken = templates.spoken(self._template, task.fields)
         for title in templates.missing(self._template, task.fields):
@@ -137,7 +139,7 @@ class Dispatcher:
         run_id = claims.run_id(task.id, entry)
         job, faults = self._job(task)
         if older := self._busy(task.id):
-            return Outcome(task.id, "busy", title=task.name, run_id=older, reasons=(f"run {older} is under way",))
+            return Outcome(task.id, "busy", title=task.name, run_id=older, reasons=("an earlier run is under way",))
         if self._request.dry_run:
             happened, code = ("would tell", ExitCode.SPEC_INVALID) if faults else ("would start", ExitCode.OK)
             return Outcome(task.id, happened, int(code), task.name, None if faults else run_id, reasons=faults)
@@ -151,20 +153,21 @@ class Dispatcher:
     def _job(self, task: Task) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The task's job, or an empty one and its faults in a sentence each."""
         try:
-            job, spec = templates.fill(self._template, task.id, task.fields)
+            job, spec = templates.fill(self._template, task.id, task.fields, task.name)
             policy.require(spec, self._settings)
         except JobInvalid as error:
             return {}, tuple(self._redact(str(fault)) for fault in error.faults[:MAX_TOLD])
         except NoPermission as error:
             return {}, (self._redact(str(error)),)
-        return job, ()
+        return (job, ()) if files_of(task) else ({}, (NO_FILES,))
 
     def _busy(self, task_id: str) -> str | None:
         """A run of an earlier entry that has not ended: two of them would only compete."""
         for claim in claims.of_task(self._store, task_id):
             if claim.state == claims.CLAIMED and not claims.is_abandoned(self._store, claim):
                 return claim.run_id
-            if claim.state == claims.STARTED and claim.ended is None and self._is_alive(task_id, claim):
+            # Of a claim that was never finished the Job may be there all the same.
+            if not claim.faults and claim.ended is None and self._is_alive(task_id, claim):
                 return claim.run_id
         return None
 
@@ -191,6 +194,14 @@ class Dispatcher:
         """What a claim that is ours asks for."""
         if claim is None:
             return Outcome(task.id, "claimed", title=task.name, reasons=("another dispatcher was faster",))
+        try:
+            return self._begin(task, claim)
+        except LoraRunerError:
+            with suppress(LoraRunerError):
+                claims.give_up(self._store, claim)
+            raise
+
+    def _begin(self, task: Task, claim: Claim) -> Outcome:
         if claim.faults:
             return self._tell(task, claim)
         if claim.start == LOCAL:
@@ -218,7 +229,10 @@ class Dispatcher:
         newest = max(mine, key=lambda claim: str(claim.content["made"]), default=None)
         if newest is None or not self._is_stopped(task_id, newest):
             return None
-        return self._train(self._board.task(task_id), newest, "resumed")
+        task = replace(self._board.task(task_id), id=task_id)
+        if not _is_same(task.status, self._request.moving_to or ""):  # somebody has taken it away meanwhile
+            return Outcome(task_id, "gone", title=task.name, reasons=(f"its status is {task.status!r} now",))
+        return self._train(task, newest, "resumed")
 
     def _is_stopped(self, task_id: str, claim: Claim) -> bool:
         """Whether a local run was interrupted: its child said so, or both have been silent for long."""
@@ -234,7 +248,7 @@ class Dispatcher:
         if owned is None:
             return Outcome(task.id, "claimed", title=task.name, reasons=("another dispatcher was faster",))
         self._num_started += 1
-        reasons = self._move(task.id, self._request.moving_to) if happened == "started" else ()
+        reasons = self._move(task.id, self._request.moving_to)
         ended = self._children.train(claim.job, claim.run_id)
         claims.change(self._store, owned, exit_code=ended.code)
         version = ended.result.get("version")
@@ -252,6 +266,11 @@ class Dispatcher:
             _LOG.warning("task %s: %s", task_id, text)
             return (text,)
         return ()
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two statuses are one, whatever their letters and spaces."""
+    return one.casefold().split() == other.casefold().split()
 
 
 def _require_id(task_id: str) -> None:

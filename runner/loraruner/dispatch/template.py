@@ -26,6 +26,7 @@ EITHER = {("training", "epochs"): "max_steps", ("training", "max_steps"): "epoch
 MAX_FIELDS = 100
 MAX_BYTES = documents.MAX_BYTES
 SAMPLE_TASK = "task"
+MAX_LABELS, MAX_TITLE_CHARACTERS = 50, 200
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _job_faults(template: Template) -> Iterator[Fault]:
     if not isinstance(_at(template.job, ("output", "uri")), str):
         yield Fault("$.job.output.uri", "", "is missing", "say where versions go, as s3://BUCKET/PREFIX")
         return
-    filled = [key.pointer for key in template.places.values()]
+    filled = [key.pointer for key in template.places.values() if _at(template.job, key.path) is None]
     try:
         load(_text(_whole(template, SAMPLE_TASK)))
     except JobInvalid as error:
@@ -116,8 +117,10 @@ def _both(one: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
     return (one, other), (other, one)
 
 
-def fill(template: Template, task_id: str, fields: Iterable[Field]) -> tuple[dict[str, Any], Spec]:
+def fill(template: Template, task_id: str, fields: Iterable[Field], name: str = "") -> tuple[dict[str, Any], Spec]:
     """The job of a task as a document and as it is checked; ``fields`` are the task's custom fields.
+
+    The task's ``name`` becomes the label ``title``, by which people find and recognise what is called after an id.
 
     Raises JobInvalid (64), its places told as people know them: by the titles of the fields.
     """
@@ -130,6 +133,7 @@ def fill(template: Template, task_id: str, fields: Iterable[Field]) -> tuple[dic
                 job[key.path[0]].pop(EITHER[key.path], None)
         except ValueError as error:
             faults.append(Fault(title, shorten(said(field)), str(error), "correct this field"))
+    _name(job, name)
     try:
         spec = load(_text(job)).spec
     except JobInvalid as error:
@@ -140,6 +144,13 @@ def fill(template: Template, task_id: str, fields: Iterable[Field]) -> tuple[dic
     if faults:
         raise JobInvalid(faults)
     return job, spec
+
+
+def _name(job: dict[str, Any], name: str) -> None:
+    """Add the label ``title``, unless the template or a field gives it."""
+    labels = job.setdefault("labels", {})
+    if name and isinstance(labels, dict) and len(labels) < MAX_LABELS:
+        labels.setdefault("title", name[:MAX_TITLE_CHARACTERS])
 
 
 def _title(titles: Mapping[str, str], place: str) -> str:
