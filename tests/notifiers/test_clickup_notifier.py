@@ -59,15 +59,15 @@ def test_a_whole_run(server: ClickUpServer, task: str, tmp_path: Path) -> None:
 
 
 def test_one_comment_on_the_epochs(server: ClickUpServer, task: str, tmp_path: Path) -> None:
-    """Epochs are told in one comment, edited each time; the newest stands first, the earlier ones below."""
+    """Epochs are told in one comment, edited each time; the newest stands first, the earlier ones below, in short."""
     telling = notifier(server, tmp_path, task)
     for epoch in (1, 2):
         telling.send(message(f"epoch-{epoch}", "epoch", f"style: epoch {epoch} of 3, loss 0.{epoch}\nStep {epoch}"))
     resumed = notifier(server, tmp_path, task)
     resumed.send(message("epoch-3", "epoch", "style: epoch 3 of 3, loss 0.3\nStep 3"))
     assert server.comments(task) == [
-        "style: epoch 3 of 3, loss 0.3\nStep 3\n\nEarlier:\nstyle: epoch 2 of 3, loss 0.2\n"
-        f"style: epoch 1 of 3, loss 0.1\n[run {RUN}, progress]"
+        "style: epoch 3 of 3, loss 0.3\nStep 3\n\nEarlier:\nepoch 2 of 3, loss 0.2\n"
+        f"epoch 1 of 3, loss 0.1\n[run {RUN}, progress]"
     ]
 
 

@@ -34,9 +34,15 @@ def progress(message: Message, before: str, mark: str) -> str:
     """The progress comment after one more epoch; ``before`` is its text until now."""
     lines = [line.strip() for line in before.splitlines() if line.strip() and line.strip() != mark]
     at = lines.index(EARLIER) if EARLIER in lines else len(lines)
-    newest = message.text.splitlines()[0]
-    earlier = [line for line in (*lines[:1], *lines[at + 1 :]) if line != newest][:MAX_EARLIER]
+    newest = _short(message.text.splitlines()[0])
+    earlier = [line for line in map(_short, (*lines[:1], *lines[at + 1 :])) if line != newest][:MAX_EARLIER]
     return signed("\n".join([message.text, *(["", EARLIER, *earlier] if earlier else [])]), mark)
+
+
+def _short(line: str) -> str:
+    """An epoch's line without the run that it is about, which the first line of the comment says."""
+    _, found, rest = line.rpartition(": epoch ")
+    return f"epoch {rest}" if found else line
 
 
 def log_tail(data: Any) -> list[str]:
