@@ -76,7 +76,7 @@ th, td {
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
-th { overflow-wrap: normal; }
+thead th { overflow-wrap: normal; }
 pre {
   margin: 0; padding: .9rem 1.1rem; overflow-x: auto; background: var(--wash); border-radius: 8px;
   font: .85rem/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;

@@ -7,8 +7,8 @@ from loraruner.training.monitor.state import Watched
 def judge(watched: Watched, held_out: float, options: Monitor) -> str | None:
     """Take a measurement of a series; one sentence when there were ``overfit_evaluations`` such in a row.
 
-    The training loss is the mean over the steps between two measurements. A measurement that does not rise, by more than
-    the share ``min_improvement``, ends the episode.
+    The training loss is the mean over the steps between two measurements. A measurement that does not rise, by more
+    than the share ``min_improvement``, ends the episode.
     """
     before, earlier = watched.held_out, watched.between_mean
     mean = watched.between_sum / watched.between_steps if watched.between_steps else None
