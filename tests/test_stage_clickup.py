@@ -25,11 +25,7 @@ def server() -> Iterator[ClickUpServer]:
 
 @pytest.fixture
 def here(server: ClickUpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings that name the stand-in; nothing pauses."""
-    from loraruner.stores import retry
-
-    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.0)
-    monkeypatch.setattr("loraruner.clients.http._pause_s", lambda number, asked_s: 0.0)
+    clickup.without_pauses(monkeypatch)
     return clickup.environment(server, tmp_path)
 
 

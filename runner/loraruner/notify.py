@@ -274,5 +274,5 @@ def _harmless() -> Iterator[None]:
     """A fault in telling is logged, and ends nothing."""
     try:
         yield
-    except Exception:
+    except Exception:  # of a service's answer or of ours: telling never costs a run
         _LOG.warning("somebody was not told", exc_info=True)

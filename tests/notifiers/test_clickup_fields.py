@@ -1,6 +1,5 @@
 """The custom fields of a task: which fact goes where, in which form."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,22 +7,10 @@ from typing import Any
 import pytest
 
 from loraruner.errors import SpecInvalid
-from tests.support import clickup
 from tests.support.clickup import FACTS, finished, notifier
 from tests.support.loop_scripts import ClickUpServer
 
 RUN = "style-0123456789ab"
-
-
-@pytest.fixture
-def server() -> Iterator[ClickUpServer]:
-    with ClickUpServer(clock=lambda: clickup.NOW) as running:
-        yield running
-
-
-@pytest.fixture
-def task(server: ClickUpServer) -> str:
-    return server.create_task("Campaign style")
 
 
 def test_a_renamed_field(server: ClickUpServer, task: str, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What people see on a ClickUp task while and after a run, whatever happens in between."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,6 @@ from tests.support.clickup import FACTS, finished, message, notifier
 from tests.support.loop_scripts import ClickUpServer
 
 RUN = "style-0123456789ab"
-
-
-@pytest.fixture
-def server() -> Iterator[ClickUpServer]:
-    with ClickUpServer(clock=lambda: clickup.NOW) as running:
-        yield running
-
-
-@pytest.fixture
-def task(server: ClickUpServer) -> str:
-    return server.create_task("Campaign style")
 
 
 def test_a_whole_run(server: ClickUpServer, task: str, tmp_path: Path) -> None:

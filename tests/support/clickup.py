@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loraruner import settings
 from loraruner.clients.clickup import ClickUpClient, open_client
 from loraruner.notifiers.base import Message, Moment, RunFacts
 from loraruner.notifiers.clickup import ClickUpNotifier
 from loraruner.settings import Settings
 from loraruner.spec.model import ClickUpNotice
+from loraruner.stores import retry
 from tests.support.loop_scripts import ClickUpServer
 
 STARTED = "2026-01-02T03:04:05+00:00"
@@ -31,6 +34,12 @@ def environment(server: ClickUpServer, folder: Path, **more: str) -> Settings:
     """Settings that name the stand-in."""
     own = {"CLICKUP_TOKEN": server.token, "CLICKUP_API_URL": server.url, "LORARUNER_CACHE": str(folder / "cache")}
     return settings.load({"HOME": str(folder), **own, **more})
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries again, a store or a client, does so at once."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("loraruner.clients.http._pause_s", lambda number, asked_s: 0.0)
 
 
 def hasty(server: ClickUpServer, folder: Path, **more: Any) -> ClickUpClient:

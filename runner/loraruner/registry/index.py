@@ -93,7 +93,7 @@ def noting(spec: Spec, settings: Settings, run_id: str, *, conditional: bool = T
         yield
     except (Fenced, Preempted):
         raise
-    except Exception:
+    except Exception:  # whatever it was, the run has ended and counts
         note_run(spec, settings, run_id)
         raise
     note_run(spec, settings, run_id)
